@@ -1,0 +1,57 @@
+// What a generated message type is at run time: a name, an encoder and a decoder. The functions are generated and
+// specialised for the message; nothing here reflects.
+
+import { Writer } from "./writer.js";
+
+/** Messages may be nested this deep on the wire; one deeper is refused (the limit protobuf's own runtimes use). */
+export const MAX_MESSAGE_DEPTH = 100;
+
+/** Appends the encoding of `message` at `writer.pos`. */
+export type EncodeFunction<Init> = (message: Init, writer: Writer) => void;
+/**
+ * Reads a message from `buf[start, end)`. `depth` counts the messages around it (0 for the outermost). What it returns
+ * never aliases `buf`. Throws {@link DecodeError}.
+ */
+export type DecodeFunction<T> = (buf: Buffer, start: number, end: number, depth: number) => T;
+
+/** Bytes that are not a valid message: the text says what was wrong, at which byte, in which message type. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+}
+
+const shared = new Writer();
+
+/**
+ * A message type: `T` is what decoding returns (every field present), `Init` what encoding accepts (every field
+ * optional). Made by generated code; `BindRequest.toBytes({ userId: 1n })` and `BindRequest.fromBytes(bytes)` work
+ * without any connection.
+ */
+export class MessageType<T = unknown, Init = T> {
+  /** The full protobuf name, without a leading dot: `push.v1.BindRequest`. */
+  readonly typeName: string;
+  /** Appends a message to a writer. */
+  readonly encode: EncodeFunction<Init>;
+  /** Reads a message from a range of a buffer. */
+  readonly decode: DecodeFunction<T>;
+
+  constructor(typeName: string, encode: EncodeFunction<Init>, decode: DecodeFunction<T>) {
+    this.typeName = typeName;
+    this.encode = encode;
+    this.decode = decode;
+  }
+
+  /** The protobuf encoding of `message`, in a buffer of its own. Throws `TypeError` if a field has the wrong type. */
+  toBytes(message: Init): Uint8Array {
+    shared.start = shared.pos = 0;
+    this.encode(message, shared);
+    const bytes = new Uint8Array(shared.pos - shared.start);
+    bytes.set(shared.buf.subarray(shared.start, shared.pos));
+    return bytes;
+  }
+
+  /** The message that `bytes` hold; it shares no memory with them. Throws {@link DecodeError}. */
+  fromBytes(bytes: Uint8Array): T {
+    const buf = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.decode(buf, 0, buf.length, 0);
+  }
+}

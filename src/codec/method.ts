@@ -1,0 +1,88 @@
+// What generated code says about services and methods: names, message types and policy. Descriptors are immutable and
+// shared by every connection; each method carries an ordinal so that per-connection tables are arrays, not maps.
+
+import type { MessageType } from "./message.js";
+
+/** Which sides of a call may carry more than one message. */
+export type MethodKind = "unary" | "client-streaming" | "server-streaming" | "bidi-streaming";
+/** How urgent a method's calls are beside others of the same connection and server. */
+export type Priority = "low" | "normal" | "high";
+/** protobuf's `idempotency_level`: only `no-side-effects` and `idempotent` calls may ever run twice. */
+export type Idempotency = "unknown" | "no-side-effects" | "idempotent";
+
+/** What generated code passes to {@link method}; everything but names and types has a default. */
+export interface MethodSpec<I, IInit, O, OInit> {
+  /** The method's name in the manifest: `Bind`. */
+  readonly name: string;
+  /** Its name in TypeScript: `bind`. */
+  readonly localName: string;
+  /** Default `"unary"`. */
+  readonly kind?: MethodKind;
+  readonly input: MessageType<I, IInit>;
+  readonly output: MessageType<O, OInit>;
+  /** `option (sluice.method).deadline`, in milliseconds; the channel's default applies without it. */
+  readonly deadlineMs?: number;
+  /** `option (sluice.method).one_way`: no response frame. Default false. */
+  readonly oneWay?: boolean;
+  /** `option (sluice.method).priority`. Default `"normal"`. */
+  readonly priority?: Priority;
+  /** `option idempotency_level`. Default `"unknown"`. */
+  readonly idempotency?: Idempotency;
+}
+
+let methodCount = 0;
+
+/** One rpc of a manifest. `I`/`O` are what decoding returns, `IInit`/`OInit` what encoding accepts. */
+export class Method<I = unknown, IInit = I, O = unknown, OInit = O> {
+  /** The service's full name: `push.v1.Register`. */
+  readonly service: string;
+  /** The method's name in the manifest: `Bind`. */
+  readonly name: string;
+  /** Its name in TypeScript: `bind`. */
+  readonly localName: string;
+  /** What travels on the wire, once per connection: `push.v1.Register/Bind`. */
+  readonly path: string;
+  /** Unique in this process; an index into per-connection tables. */
+  readonly ordinal: number;
+  readonly kind: MethodKind;
+  readonly input: MessageType<I, IInit>;
+  readonly output: MessageType<O, OInit>;
+  /** Milliseconds, or undefined where the manifest says nothing. */
+  readonly deadlineMs: number | undefined;
+  readonly oneWay: boolean;
+  readonly priority: Priority;
+  readonly idempotency: Idempotency;
+
+  constructor(service: string, spec: MethodSpec<I, IInit, O, OInit>) {
+    this.service = service;
+    this.name = spec.name;
+    this.localName = spec.localName;
+    this.path = `${service}/${spec.name}`;
+    this.ordinal = methodCount++;
+    this.kind = spec.kind ?? "unary";
+    this.input = spec.input;
+    this.output = spec.output;
+    this.deadlineMs = spec.deadlineMs;
+    this.oneWay = spec.oneWay ?? false;
+    this.priority = spec.priority ?? "normal";
+    this.idempotency = spec.idempotency ?? "unknown";
+  }
+}
+
+/** A method whose message types do not matter to the reader: every `Method` is one. */
+export type AnyMethod = Method<unknown, never, unknown, never>;
+
+/** A service of a manifest. `Handlers` is the generated interface that an implementation satisfies. */
+export class Service<Handlers = unknown, Methods extends Record<string, AnyMethod> = Record<string, AnyMethod>> {
+  /** The full name: `push.v1.Register`. */
+  readonly typeName: string;
+  /** The methods by their TypeScript names. */
+  readonly methods: Methods;
+  /** Only for the type checker: what {@link Service} is generic in. */
+  declare readonly handlers?: Handlers;
+
+  constructor(typeName: string, methods: Methods) {
+    this.typeName = typeName;
+    this.methods = methods;
+  }
+}

@@ -1,0 +1,15 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^sluice$/, replacement: source("index.ts") },
+      { find: /^sluice\/runtime$/, replacement: source("runtime.ts") },
+      { find: /^sluice\/testing$/, replacement: source("testing.ts") },
+    ],
+  },
+  test: { include: ["test/**/*.test.ts"], testTimeout: 20_000, maxWorkers: 2 },
+});
