@@ -1,0 +1,277 @@
+// The simulated network between hosts: who listens where, how dials go, which links live, and the faults on the way
+// between a client and a server. Everything it does is drawn from its dice; what it does to a client goes to the log.
+
+import type { VirtualClock } from "../../src/testing.js";
+import {
+  type Address,
+  type Dialing,
+  formatAddress,
+  type Listener,
+  type Network,
+  type Pipe,
+} from "../../src/transport/pipe.js";
+import type { Dice } from "./dice.js";
+import type { FaultKind, StrikeLog } from "./faults.js";
+import type { Host } from "./host.js";
+import { type End, Link, type LinkContext, type Weather } from "./link.js";
+import type { Trace } from "./trace.js";
+
+/** How long a break is counted as affecting the calls around it. */
+const STRIKE_MS = 5;
+
+const DIAL_FAULTS = ["refuse", "dial-hang", "mute", "silence"] as const;
+const WEATHER_FAULTS = ["delay", "slice", "slow-reader"] as const;
+const LINK_FAULTS: ReadonlySet<FaultKind> = new Set([...WEATHER_FAULTS, "silence"]);
+
+interface Binding {
+  readonly host: Host;
+  readonly onPipe: (pipe: Pipe) => void;
+}
+
+/** A fault on a way that holds until a world time. */
+interface Spell {
+  readonly untilMs: number;
+  readonly weather: Partial<Weather>;
+}
+
+/** The way between one client and one server: its ordinary weather, and the faults on it now. */
+class Way {
+  readonly base: Weather;
+  readonly spells = new Map<FaultKind, Spell>();
+
+  constructor(base: Weather) {
+    this.base = base;
+  }
+
+  has(kind: FaultKind, nowMs: number): boolean {
+    return this.untilMs(kind) > nowMs;
+  }
+
+  untilMs(kind: FaultKind): number {
+    return this.spells.get(kind)?.untilMs ?? 0;
+  }
+
+  weather(nowMs: number): Weather {
+    let weather = this.base;
+    for (const spell of this.spells.values()) if (spell.untilMs > nowMs) weather = { ...weather, ...spell.weather };
+    return weather;
+  }
+}
+
+/** Pipes between hosts, with faults. */
+export class FaultyNetwork implements LinkContext {
+  readonly world: VirtualClock;
+  readonly dice: Dice;
+  readonly trace: Trace;
+  /** Ends that are not closed. */
+  openEnds = 0;
+  /** Sees every write of a client: to know which requests ever left it. */
+  onClientWrite: (client: Host, pipe: Pipe, bytes: Buffer) => void = () => undefined;
+  private readonly strikes: StrikeLog;
+  private readonly bindings = new Map<string, Binding>();
+  private readonly ways = new Map<string, Way>();
+  private readonly live = new Set<Link>();
+  private linkCount = 0;
+
+  constructor(world: VirtualClock, dice: Dice, trace: Trace, strikes: StrikeLog) {
+    this.world = world;
+    this.dice = dice;
+    this.trace = trace;
+    this.strikes = strikes;
+  }
+
+  /** The network as `host` sees it. */
+  at(host: Host): Network {
+    return {
+      dial: (address) => this.dial(host, address),
+      listen: (address, onPipe) => this.listen(host, address, onPipe),
+    };
+  }
+
+  /** The live links of a client, or of a server. */
+  linksOf(host: Host): Link[] {
+    return [...this.live].filter((link) => link.client === host || link.server === host);
+  }
+
+  /** Lets a fault hold on the way from `client` to the server for `forMs`. */
+  cast(kind: FaultKind, client: Host, server: Host, forMs: number, weather: Partial<Weather> = {}): void {
+    const untilMs = this.world.now() + forMs;
+    this.wayBetween(client, server).spells.set(kind, { untilMs, weather });
+    const hasLink = this.linksOf(client).some((link) => link.server === server);
+    if (hasLink && LINK_FAULTS.has(kind)) this.strike(kind, client, untilMs);
+  }
+
+  /** The links of a server end, with resets or in silence; it listens no more. */
+  kill(server: Host, kind: "crash" | "power-loss"): void {
+    for (const [name, binding] of this.bindings) if (binding.host === server) this.bindings.delete(name);
+    for (const link of this.linksOf(server)) {
+      this.strike(kind, link.client, this.world.now() + STRIKE_MS);
+      link.accepted.fail();
+      if (kind === "power-loss") link.dead = true;
+      else link.reset();
+    }
+  }
+
+  /** Nothing arrives on this link any more. */
+  silenceForEver(link: Link): void {
+    link.dead = true;
+    this.strike("dead-link", link.client, this.world.now() + STRIKE_MS);
+  }
+
+  /** Notes that a fault affects `client` from now until `untilMs`. */
+  strike(kind: FaultKind, client: Host, untilMs: number): void {
+    this.strikes.add(kind, client.name, this.world.now(), untilMs);
+  }
+
+  weather(link: Link): Weather {
+    return this.wayBetween(link.client, link.server).weather(this.world.now());
+  }
+
+  silentUntilMs(link: Link): number {
+    return link.dead ? Number.POSITIVE_INFINITY : this.wayBetween(link.client, link.server).untilMs("silence");
+  }
+
+  onBroken(link: Link, kind: "cut" | "half-close"): void {
+    this.strike(kind, link.client, this.world.now() + STRIKE_MS);
+  }
+
+  onWrite(end: End, bytes: Buffer): void {
+    if (end === end.link.dialer) this.onClientWrite(end.host, end, bytes);
+  }
+
+  onGone(end: End): void {
+    this.openEnds--;
+    if (end === end.link.dialer) this.live.delete(end.link);
+  }
+
+  private async listen(host: Host, address: Address, onPipe: (pipe: Pipe) => void): Promise<Listener> {
+    const name = formatAddress(address);
+    if (this.bindings.has(name)) throw new Error(`${name}: address already in use`);
+    const binding = { host, onPipe };
+    this.bindings.set(name, binding);
+    const close = async (): Promise<void> => {
+      if (this.bindings.get(name) === binding) this.bindings.delete(name);
+    };
+    return { address, close };
+  }
+
+  private dial(client: Host, address: Address): Dialing {
+    const attempt = new Attempt(this, client, formatAddress(address));
+    return { pipe: attempt.pipe, cancel: () => attempt.fail("dial given up") };
+  }
+
+  /** Decides what becomes of a dial whose first packet has arrived. */
+  answer(attempt: Attempt): void {
+    const binding = this.bindings.get(attempt.address);
+    if (binding === undefined) attempt.failSoon("connection refused");
+    else this.answerFor(attempt, binding);
+  }
+
+  private answerFor(attempt: Attempt, binding: Binding): void {
+    const { client } = attempt;
+    const way = this.wayBetween(client, binding.host);
+    const now = this.world.now();
+    const kind = DIAL_FAULTS.find((each) => way.has(each, now));
+    if (kind !== undefined) this.strike(kind, client, way.untilMs(kind));
+    if (kind === undefined) this.connect(attempt, binding, true);
+    else if (kind === "refuse") attempt.failSoon("connection refused");
+    else if (kind === "mute") this.connect(attempt, binding, false);
+    else if (kind === "silence") this.world.setTimer(() => this.answer(attempt), way.untilMs(kind) - now, true);
+  }
+
+  private connect(attempt: Attempt, { host, onPipe }: Binding, speaks: boolean): void {
+    if (attempt.isOver) return;
+    const { client } = attempt;
+    const link = new Link(this, `${client.name}-${host.name}-${++this.linkCount}`, client, host, attempt.address);
+    this.openEnds += 2;
+    this.live.add(link);
+    this.trace.note(`${link.name} connected${speaks ? "" : " to nobody"}`);
+    this.strikeNewcomer(link);
+    if (speaks) host.io(() => onPipe(link.accepted));
+    else this.muffle(link);
+    attempt.succeedSoon(link);
+  }
+
+  /** The far end of the link is a machine that accepts and then says and reads nothing. */
+  private muffle(link: Link): void {
+    link.accepted.fail();
+    link.dead = true;
+  }
+
+  /** A connection that is made under faults is affected by them. */
+  private strikeNewcomer({ client, server }: Link): void {
+    const way = this.wayBetween(client, server);
+    for (const kind of WEATHER_FAULTS) {
+      if (way.has(kind, this.world.now())) this.strike(kind, client, way.untilMs(kind));
+    }
+  }
+
+  private wayBetween(client: Host, server: Host): Way {
+    const key = `${client.name} ${server.name}`;
+    let way = this.ways.get(key);
+    if (way === undefined) {
+      way = new Way(ordinaryWeather(this.dice));
+      this.ways.set(key, way);
+    }
+    return way;
+  }
+}
+
+/** One dial under way. */
+class Attempt {
+  readonly client: Host;
+  readonly address: string;
+  readonly pipe: Promise<Pipe>;
+  isOver = false;
+  private readonly network: FaultyNetwork;
+  private resolve!: (pipe: Pipe) => void;
+  private reject!: (error: Error) => void;
+
+  constructor(network: FaultyNetwork, client: Host, address: string) {
+    this.network = network;
+    this.client = client;
+    this.address = address;
+    this.pipe = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.later(() => network.answer(this));
+  }
+
+  succeedSoon(link: Link): void {
+    this.later(() =>
+      this.client.io(() => {
+        if (this.isOver) return link.dialer.destroy();
+        this.isOver = true;
+        this.resolve(link.dialer);
+      }),
+    );
+  }
+
+  failSoon(reason: string): void {
+    this.later(() => this.client.io(() => this.fail(reason)));
+  }
+
+  fail(reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.network.trace.note(`${this.client.name} dial ${this.address}: ${reason}`);
+    this.reject(new Error(`${this.address}: ${reason}`));
+  }
+
+  private later(callback: () => void): void {
+    this.network.world.setTimer(callback, this.network.dice.between(0.1, 2), true);
+  }
+}
+
+/** What a way is like without a fault: a near or a far server, whole writes or cut ones. */
+function ordinaryWeather(dice: Dice): Weather {
+  return {
+    delayMs: dice.pick([0.05, 0.2, 1, 15]),
+    jitterMs: dice.pick([0, 0.5, 5]),
+    maxSliceBytes: dice.pick([0, 0, 0, 1500, 200]),
+    windowBytes: dice.pick([16_384, 65_536, 262_144]),
+    bytesPerMs: Number.POSITIVE_INFINITY,
+    holdChance: dice.pick([0, 0.02, 0.3]),
+  };
+}
