@@ -27,7 +27,8 @@ export interface Strike {
   readonly kind: FaultKind;
   readonly client: string;
   readonly fromMs: number;
-  readonly untilMs: number;
+  /** Infinity while the effect lasts. */
+  untilMs: number;
 }
 
 /** The strikes of a run. */
@@ -35,11 +36,12 @@ export class StrikeLog {
   private readonly byClient = new Map<string, Strike[]>();
 
   /** Notes that `kind` affects `client` from `fromMs` to `untilMs`. */
-  add(kind: FaultKind, client: string, fromMs: number, untilMs: number): void {
+  add(kind: FaultKind, client: string, fromMs: number, untilMs: number): Strike {
     const strikes = this.byClient.get(client);
     const strike = { kind, client, fromMs, untilMs };
     if (strikes === undefined) this.byClient.set(client, [strike]);
     else strikes.push(strike);
+    return strike;
   }
 
   /** The kinds that affected `client` at some time between `fromMs` and `untilMs`. */

@@ -157,7 +157,7 @@ describe("the faulty network", () => {
     const dialing = network.at(client).dial(ADDRESS);
     await world.advance(20);
     const pipe = await dialing.pipe;
-    network.silenceForEver(network.linksOf(client)[0]!);
+    network.silence(network.linksOf(client)[0]!, "dead-link");
     const near = new Talker(pipe, 1_000_000);
     await world.advance(100_000);
     expect([near.received, near.closed, near.ended]).toEqual([0, 0, false]);

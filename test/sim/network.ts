@@ -11,7 +11,7 @@ import {
   type Pipe,
 } from "../../src/transport/pipe.js";
 import type { Dice } from "./dice.js";
-import type { FaultKind, StrikeLog } from "./faults.js";
+import type { FaultKind, Strike, StrikeLog } from "./faults.js";
 import type { Host } from "./host.js";
 import { type End, Link, type LinkContext, type Weather } from "./link.js";
 import type { Trace } from "./trace.js";
@@ -71,6 +71,10 @@ export class FaultyNetwork implements LinkContext {
   private readonly bindings = new Map<string, Binding>();
   private readonly ways = new Map<string, Way>();
   private readonly live = new Set<Link>();
+  /** Links that went silent for ever: they affect their client until it gives them up. */
+  private readonly mourned = new Map<Link, Strike>();
+  /** Addresses whose server is down, and why. */
+  private readonly down = new Map<string, "crash" | "power-loss">();
   private linkCount = 0;
 
   constructor(world: VirtualClock, dice: Dice, trace: Trace, strikes: StrikeLog) {
@@ -103,24 +107,24 @@ export class FaultyNetwork implements LinkContext {
 
   /** The links of a server end, with resets or in silence; it listens no more. */
   kill(server: Host, kind: "crash" | "power-loss"): void {
-    for (const [name, binding] of this.bindings) if (binding.host === server) this.bindings.delete(name);
+    for (const [name, binding] of this.bindings) if (binding.host === server) this.unbind(name, kind);
     for (const link of this.linksOf(server)) {
-      this.strike(kind, link.client, this.world.now() + STRIKE_MS);
       link.accepted.fail();
-      if (kind === "power-loss") link.dead = true;
-      else link.reset();
+      if (kind === "power-loss") this.silence(link, kind);
+      else this.strike(kind, link.client, this.world.now() + STRIKE_MS);
+      if (kind === "crash") link.reset();
     }
   }
 
-  /** Nothing arrives on this link any more. */
-  silenceForEver(link: Link): void {
+  /** Nothing arrives on this link any more, because of `kind`. */
+  silence(link: Link, kind: "dead-link" | "power-loss" | "mute"): void {
     link.dead = true;
-    this.strike("dead-link", link.client, this.world.now() + STRIKE_MS);
+    this.mourned.set(link, this.strike(kind, link.client, Number.POSITIVE_INFINITY));
   }
 
   /** Notes that a fault affects `client` from now until `untilMs`. */
-  strike(kind: FaultKind, client: Host, untilMs: number): void {
-    this.strikes.add(kind, client.name, this.world.now(), untilMs);
+  strike(kind: FaultKind, client: Host, untilMs: number): Strike {
+    return this.strikes.add(kind, client.name, this.world.now(), untilMs);
   }
 
   weather(link: Link): Weather {
@@ -141,7 +145,10 @@ export class FaultyNetwork implements LinkContext {
 
   onGone(end: End): void {
     this.openEnds--;
-    if (end === end.link.dialer) this.live.delete(end.link);
+    if (end !== end.link.dialer) return;
+    this.live.delete(end.link);
+    const strike = this.mourned.get(end.link);
+    if (strike !== undefined) strike.untilMs = this.world.now() + STRIKE_MS;
   }
 
   private async listen(host: Host, address: Address, onPipe: (pipe: Pipe) => void): Promise<Listener> {
@@ -149,6 +156,7 @@ export class FaultyNetwork implements LinkContext {
     if (this.bindings.has(name)) throw new Error(`${name}: address already in use`);
     const binding = { host, onPipe };
     this.bindings.set(name, binding);
+    this.down.delete(name);
     const close = async (): Promise<void> => {
       if (this.bindings.get(name) === binding) this.bindings.delete(name);
     };
@@ -163,8 +171,19 @@ export class FaultyNetwork implements LinkContext {
   /** Decides what becomes of a dial whose first packet has arrived. */
   answer(attempt: Attempt): void {
     const binding = this.bindings.get(attempt.address);
-    if (binding === undefined) attempt.failSoon("connection refused");
+    if (binding === undefined) this.refuseAtDead(attempt);
     else this.answerFor(attempt, binding);
+  }
+
+  private refuseAtDead(attempt: Attempt): void {
+    const kind = this.down.get(attempt.address);
+    if (kind !== undefined) this.strike(kind, attempt.client, this.world.now() + STRIKE_MS);
+    attempt.failSoon("connection refused");
+  }
+
+  private unbind(name: string, kind: "crash" | "power-loss"): void {
+    this.bindings.delete(name);
+    this.down.set(name, kind);
   }
 
   private answerFor(attempt: Attempt, binding: Binding): void {
@@ -195,7 +214,7 @@ export class FaultyNetwork implements LinkContext {
   /** The far end of the link is a machine that accepts and then says and reads nothing. */
   private muffle(link: Link): void {
     link.accepted.fail();
-    link.dead = true;
+    this.silence(link, "mute");
   }
 
   /** A connection that is made under faults is affected by them. */
