@@ -1,0 +1,63 @@
+// `npm run bench`: measures the same unary echo through every system asked for, and shows them side by side. It owns
+// the order of measurements: cells are interleaved over rounds, every second round backwards, so that a machine that
+// slows down or speeds up does so for all of them. Ends with a non-zero code if any call failed.
+
+import { writeFileSync } from "node:fs";
+import { type Cell, type Measurement, measureCell } from "./cell.js";
+import { type BenchOptions, parseOptions, USAGE, UsageError } from "./options.js";
+import { formatReport, makeHeader, makeRow, type Report } from "./report.js";
+
+/** Every cell of a run; systems that do the same work stand together. */
+function cellsOf({ payloadBytes, outstanding, modes, peers }: BenchOptions): Cell[] {
+  const variants = [
+    ...modes.map((mode) => ({ system: "sluice", mode }) as const),
+    ...peers.map((system) => ({ system, mode: "pipelined" }) as const),
+  ];
+  const works = payloadBytes.flatMap((bytes) =>
+    outstanding.map((calls) => ({ payloadBytes: bytes, outstanding: calls })),
+  );
+  return works.flatMap((work) => variants.map((variant) => ({ ...variant, ...work })));
+}
+
+async function measureAll(cells: readonly Cell[], options: BenchOptions): Promise<Measurement[][]> {
+  const measurements: Measurement[][] = cells.map(() => []);
+  const order = cells.map((_, index) => index);
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const index of round % 2 === 1 ? order : order.toReversed()) {
+      const cell = cells[index]!;
+      const measured = await measureCell(cell, options);
+      measurements[index]!.push(measured);
+      showProgress(round, cell, measured);
+    }
+  }
+  return measurements;
+}
+
+function showProgress(round: number, cell: Cell, { callsPerSecond, errors, firstError }: Measurement): void {
+  const { system, mode, payloadBytes, outstanding } = cell;
+  const what = `round ${round}  ${system} ${mode}, ${payloadBytes} bytes x${outstanding}`;
+  const trouble = errors > 0 ? `  ${errors} errors, first: ${firstError}` : "";
+  process.stderr.write(`${what}: ${Math.round(callsPerSecond)} calls/s${trouble}\n`);
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  const cells = cellsOf(options);
+  if (cells.length === 0) throw new UsageError("nothing to measure: name at least one mode or peer");
+  const measurements = await measureAll(cells, options);
+  const report: Report = {
+    header: makeHeader(args),
+    rows: cells.map((cell, index) => makeRow(cell, measurements[index]!)),
+  };
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  process.stdout.write(`${formatReport(report).join("\n")}\n`);
+  return report.rows.some((row) => row.errors > 0) ? 1 : 0;
+}
+
+try {
+  process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+  const usage = error instanceof UsageError ? `\n${USAGE}` : "";
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${usage}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,159 @@
+// What a run leaves: rows (medians over its rounds), the header that says where they come from, and the tables that
+// show them with their ratios.
+
+import { availableParallelism, cpus } from "node:os";
+import { canPin } from "../lib/child.js";
+import { median, spread } from "../lib/statistics.js";
+import { type Column, formatBars, formatCount, formatMicroseconds, formatRatio, formatTable } from "../lib/table.js";
+import type { Cell, Measurement } from "./cell.js";
+
+/** One cell's medians. */
+export interface Row extends Cell {
+  readonly callsPerSecond: number;
+  /** Largest minus smallest calls/s of the rounds, as a share of the median. */
+  readonly spread: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Both processes together. */
+  readonly cpuUsPerCall: number;
+  readonly clientCpuUsPerCall: number;
+  readonly serverCpuUsPerCall: number;
+  /** TCP connections open at once, at most, in any round. */
+  readonly connections: number;
+  /** TCP connections opened in a round, warm-up included. */
+  readonly connectionsOpened: number;
+  /** Failed calls and wrong replies of all rounds. */
+  readonly errors: number;
+}
+
+/** Where rows come from. */
+export interface Header {
+  readonly command: string;
+  readonly date: string;
+  readonly node: string;
+  readonly cpu: string;
+  readonly cores: number;
+  /** Whether client and server were kept on a core each. */
+  readonly pinned: boolean;
+}
+
+/** What is written with `--json`. */
+export interface Report {
+  readonly header: Header;
+  readonly rows: readonly Row[];
+}
+
+/** Describes this machine, and the run that `args` asked for. */
+export function makeHeader(args: readonly string[]): Header {
+  return {
+    command: ["npm run bench --", ...args].join(" "),
+    date: new Date().toISOString(),
+    node: process.version,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: availableParallelism(),
+    pinned: canPin,
+  };
+}
+
+/** The medians of a cell's measurements, of which there is at least one. */
+export function makeRow(cell: Cell, measurements: readonly Measurement[]): Row {
+  const rates = measurements.map((measurement) => measurement.callsPerSecond);
+  const middle = (value: (measurement: Measurement) => number): number => round(median(measurements.map(value)));
+  return {
+    ...cell,
+    callsPerSecond: Math.round(median(rates)),
+    spread: round(spread(rates)),
+    p50Us: middle((m) => m.p50Us),
+    p99Us: middle((m) => m.p99Us),
+    cpuUsPerCall: middle((m) => m.clientCpuUsPerCall + m.serverCpuUsPerCall),
+    clientCpuUsPerCall: middle((m) => m.clientCpuUsPerCall),
+    serverCpuUsPerCall: middle((m) => m.serverCpuUsPerCall),
+    connections: Math.max(...measurements.map((m) => m.connections)),
+    connectionsOpened: middle((m) => m.connectionsOpened),
+    errors: measurements.reduce((sum, m) => sum + m.errors, 0),
+  };
+}
+
+/** Four significant digits, so that a file of rows can be read and compared. */
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: "system", align: "left" },
+  { title: "mode", align: "left" },
+  { title: "calls/s" },
+  { title: "spread" },
+  { title: "p50" },
+  { title: "p99" },
+  { title: "CPU us/call" },
+  { title: "client" },
+  { title: "server" },
+  { title: "connections" },
+  { title: "opened" },
+  { title: "errors" },
+  { title: "vs floor" },
+  { title: "vs grpc-js" },
+];
+
+/** The lines that show a report to a person: a table and a chart for each payload and number of calls in flight. */
+export function formatReport({ header, rows }: Report): string[] {
+  const { node, cpu, cores, pinned, date, command } = header;
+  const machine = `Node ${node}, ${cpu}, ${cores} cores, ${pinned ? "client and server on a core each" : "not pinned"}`;
+  return [command, machine, date, ...groups(rows).flatMap(formatGroup)];
+}
+
+/** Rows that did the same work side by side. */
+function groups(rows: readonly Row[]): Row[][] {
+  const byWork = new Map<string, Row[]>();
+  for (const row of rows) {
+    const work = `${row.payloadBytes} ${row.outstanding}`;
+    byWork.set(work, [...(byWork.get(work) ?? []), row]);
+  }
+  return [...byWork.values()];
+}
+
+function formatGroup(rows: readonly Row[]): string[] {
+  const { payloadBytes, outstanding } = rows[0]!;
+  const title = `${payloadBytes}-byte payload, ${outstanding} outstanding`;
+  const table = formatTable(
+    COLUMNS,
+    rows.map((row) => formatRow(row, rows)),
+  );
+  const bars = rows.map((row) => ({ label: nameOf(row), value: row.callsPerSecond }));
+  return ["", title, "", ...table, "", ...formatBars(bars), ...formatComparison(rows)];
+}
+
+/** The pipelined mode's calls/s beside every other row's, in a sentence. */
+function formatComparison(rows: readonly Row[]): string[] {
+  const pipelined = rows.find((row) => row.system === "sluice" && row.mode === "pipelined");
+  const others = rows.filter((row) => row !== pipelined);
+  if (pipelined === undefined || others.length === 0) return [];
+  const ratios = others.map((row) => `${formatRatio(pipelined.callsPerSecond / row.callsPerSecond)} ${nameOf(row)}`);
+  return ["", `${nameOf(pipelined)} makes ${ratios.join(", ")}`];
+}
+
+function nameOf({ system, mode }: Row): string {
+  return system === "sluice" ? `${system} ${mode}` : system;
+}
+
+function formatRow(row: Row, group: readonly Row[]): string[] {
+  const rateOf = (system: string): number =>
+    group.find((other) => other.system === system)?.callsPerSecond ?? Number.NaN;
+  return [
+    row.system,
+    row.mode,
+    formatCount(row.callsPerSecond),
+    `${(row.spread * 100).toFixed(0)}%`,
+    formatMicroseconds(row.p50Us),
+    formatMicroseconds(row.p99Us),
+    row.cpuUsPerCall.toPrecision(3),
+    row.clientCpuUsPerCall.toPrecision(3),
+    row.serverCpuUsPerCall.toPrecision(3),
+    String(row.connections),
+    formatCount(row.connectionsOpened),
+    String(row.errors),
+    formatRatio(row.callsPerSecond / rateOf("floor")),
+    formatRatio(row.callsPerSecond / rateOf("grpc-js")),
+  ];
+}
