@@ -1,6 +1,7 @@
 // The simulated network between hosts: who listens where, how dials go, which links live, and the faults on the way
 // between a client and a server. Everything it does is drawn from its dice; what it does to a client goes to the log.
 
+import { SlabPool } from "../../src/codec/slab.js";
 import type { VirtualClock } from "../../src/testing.js";
 import {
   type Address,
@@ -63,6 +64,8 @@ export class FaultyNetwork implements LinkContext {
   readonly world: VirtualClock;
   readonly dice: Dice;
   readonly trace: Trace;
+  /** Where every connection of the run takes its buffers from; freed ones are poisoned. */
+  readonly slabs: SlabPool = new SlabPool({ debug: true });
   /** Ends that are not closed. */
   openEnds = 0;
   /** Sees every write of a client: to know which requests ever left it. */

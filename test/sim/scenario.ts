@@ -12,6 +12,8 @@ export const MAX_FAULT_MS = 4_000;
 /** The frame limit of every connection, in bytes: the least that the protocol allows, to keep large messages cheap. */
 export const MAX_FRAME_BYTES = 131_072;
 
+/** A queue that overflows. */
+const TINY_QUEUE_CALLS = 6;
 const MIN_CALLS = 200;
 const MIN_FAULTS = 5;
 /** What a frame may hold beside the payload of a request or reply. */
@@ -51,6 +53,8 @@ export interface ClientPlan {
   readonly servers: readonly number[];
   readonly waitForReady: boolean;
   readonly defaultTimeoutMs: number;
+  /** Calls that may wait for a connection. */
+  readonly maxWaitingCalls: number;
   readonly calls: readonly CallPlan[];
 }
 
@@ -122,6 +126,7 @@ function drawClient(dice: Dice, index: number, servers: number, minCalls: number
     servers: several ? [first, (first + 1) % servers] : [first],
     waitForReady: dice.chance(0.8),
     defaultTimeoutMs: dice.pick([3_000, 10_000]),
+    maxWaitingCalls: dice.chance(0.1) ? TINY_QUEUE_CALLS : 65_536,
     calls: calls.sort((a, b) => a.atMs - b.atMs),
   };
 }

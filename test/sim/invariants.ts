@@ -1,0 +1,154 @@
+// What must hold for every call of a run, whatever the faults were. Each check returns what is wrong with one call, in
+// words; a run with any is a failed run.
+
+import { Code, codeName, type RpcError } from "../../src/codec/status.js";
+import type { FaultKind } from "./faults.js";
+import type { Stall } from "./host.js";
+import { type CallPlan, MAX_FRAME_BYTES } from "./scenario.js";
+import { isReplyTo, pattern, REFUSAL, SECRET, type WorkReply, type WorkRequest } from "./work.js";
+
+/** How late a call may settle beyond its deadline and its process's own stalls, in virtual milliseconds. */
+const DEADLINE_SLACK_MS = 5;
+/** How early: timers and the remaining time on the wire are rounded. */
+const EARLY_SLACK_MS = 2;
+/** A calm network answers a call within this time, beside what its handler takes, in milliseconds. */
+const CALM_MS = 5_000;
+
+/** What is known of a call after the run. Times are those of the world. */
+export interface CallRecord {
+  readonly plan: CallPlan;
+  readonly request: WorkRequest;
+  readonly client: string;
+  readonly timeoutMs: number;
+  readonly waitsForReady: boolean;
+  readonly startMs: number;
+  /** When its signal was aborted, if it was. */
+  abortedMs: number | undefined;
+  /** How often the promise's handlers ran. */
+  settled: number;
+  /** How often its metadata callback ran. */
+  heard: number;
+  endMs: number;
+  code: Code | undefined;
+  reply: WorkReply | undefined;
+  error: RpcError | undefined;
+}
+
+/** What the rest of the run says of one call. */
+export interface Evidence {
+  /** Handlers that were begun for it. */
+  readonly runs: number;
+  /** Times that its request was handed to a pipe. */
+  readonly writes: number;
+  /** The faults that affected its client while it was under way. */
+  readonly faults: ReadonlySet<FaultKind>;
+  /** The stalls of its client. */
+  readonly stalls: readonly Stall[];
+  /** True if the client was closed before the call ended. */
+  readonly closed: boolean;
+}
+
+type Check = (record: CallRecord, evidence: Evidence) => string | undefined;
+
+/** Everything that is wrong with a call. */
+export function findFaults(record: CallRecord, evidence: Evidence): string[] {
+  const call = `call ${record.plan.nonce} of ${record.client}`;
+  const found = CHECKS.map((check) => check(record, evidence));
+  return found.filter((text) => text !== undefined).map((text) => `${call}: ${text}; ${describe(record, evidence)}`);
+}
+
+/** The request that a plan stands for. */
+export function requestOf(plan: CallPlan): WorkRequest {
+  const { nonce, behaviour, handlerMs, replyBytes } = plan;
+  return { nonce, behaviour, delayMs: handlerMs, replyBytes, payload: pattern(nonce, plan.requestBytes) };
+}
+
+const settlesOnce: Check = ({ settled, heard }) => {
+  if (settled !== 1) return `settled ${settled} times`;
+  return heard > 1 ? `heard of its response ${heard} times` : undefined;
+};
+
+const settlesInTime: Check = ({ settled, startMs, timeoutMs, endMs }, { stalls }) => {
+  const latestMs = afterStalls(startMs + timeoutMs, stalls) + DEADLINE_SLACK_MS;
+  return settled > 0 && endMs > latestMs ? `settled ${(endMs - latestMs).toFixed(1)} ms too late` : undefined;
+};
+
+const repliesMatch: Check = ({ request, reply }) => {
+  if (reply === undefined || isReplyTo(request, reply)) return undefined;
+  return reply.nonce === ~request.nonce >>> 0 || reply.nonce === request.nonce
+    ? "a wrong reply"
+    : `the reply of ${reply.nonce}`;
+};
+
+const runsAtMostOnce: Check = (_, { runs }) => (runs > 1 ? `ran ${runs} times` : undefined);
+
+const leavesAtMostOnce: Check = (_, { writes }) => (writes > 1 ? `left the client ${writes} times` : undefined);
+
+const runsOnlyIfSent: Check = (_, { runs, writes }) => (runs > writes ? "ran without having been sent" : undefined);
+
+const secretsStay: Check = ({ error }) =>
+  String(error?.message).includes(SECRET) ? "a handler's secret travelled" : undefined;
+
+/** Every outcome needs a reason in what was asked for or in what befell the client. */
+const hasReason: Check = (record, evidence) => {
+  if (record.code === undefined) return undefined;
+  const reason = REASONS.get(record.code);
+  return reason?.(record, evidence) === true ? undefined : `${codeName(record.code)} without a reason`;
+};
+
+const CHECKS: readonly Check[] = [
+  settlesOnce,
+  settlesInTime,
+  repliesMatch,
+  runsAtMostOnce,
+  leavesAtMostOnce,
+  runsOnlyIfSent,
+  secretsStay,
+  hasReason,
+];
+
+type Reason = (record: CallRecord, evidence: Evidence) => boolean;
+
+const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
+  [
+    Code.OK,
+    ({ plan, reply }, { runs }) => reply !== undefined && runs === 1 && plan.known && plan.behaviour === "answer",
+  ],
+  [Code.UNKNOWN, ({ plan }) => plan.behaviour === "throw"],
+  [REFUSAL, ({ plan }) => plan.behaviour === "refuse"],
+  [Code.INVALID_ARGUMENT, ({ plan }, { runs }) => plan.behaviour === "garble" && runs === 0],
+  [Code.UNIMPLEMENTED, ({ plan }, { runs }) => !plan.known && runs === 0],
+  [Code.RESOURCE_EXHAUSTED, ({ plan }) => Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES],
+  [Code.CANCELLED, ({ abortedMs, endMs }, { closed }) => closed || (abortedMs !== undefined && abortedMs <= endMs)],
+  [Code.DEADLINE_EXCEEDED, hadToExpire],
+  [Code.UNAVAILABLE, couldNotBeServed],
+]);
+
+/** Not before its time; and if nothing was wrong, only because the handler takes longer than the caller waits. */
+function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults }: Evidence): boolean {
+  if (endMs < startMs + timeoutMs - EARLY_SLACK_MS) return false;
+  const answersItself = plan.behaviour !== "hang";
+  return !(answersItself && faults.size === 0 && timeoutMs > plan.handlerMs + CALM_MS);
+}
+
+/** A call that was sent was lost with its connection; one that was not would have waited, had it been allowed to. */
+function couldNotBeServed({ waitsForReady }: CallRecord, { faults, writes, closed }: Evidence): boolean {
+  if (closed) return true;
+  return waitsForReady ? faults.size > 0 && writes > 0 : true;
+}
+
+/** `atMs`, or the end of the stall that covers it. */
+function afterStalls(atMs: number, stalls: readonly Stall[]): number {
+  let latestMs = atMs;
+  for (const { fromMs, untilMs } of stalls) if (fromMs <= latestMs && untilMs > latestMs) latestMs = untilMs;
+  return latestMs;
+}
+
+function describe(record: CallRecord, { runs, writes, faults }: Evidence): string {
+  const { plan, startMs, endMs, timeoutMs, code, error } = record;
+  const outcome =
+    code === undefined ? "pending" : `${codeName(code)}${error === undefined ? "" : ` "${error.message}"`}`;
+  const asked = `${plan.known ? plan.behaviour : "missing"} ${plan.handlerMs.toFixed(1)} ms, timeout ${timeoutMs} ms`;
+  const times = `begun ${startMs.toFixed(2)}, ended ${endMs.toFixed(2)}`;
+  return `${outcome}; ${asked}; ${times}; sent ${writes}, run ${runs}; met ${[...faults].join(", ") || "no fault"}`;
+}

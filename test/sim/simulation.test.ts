@@ -1,0 +1,47 @@
+// Real clients and servers under simulated faults: a thousand seeds in every test run, new ones each time. A seed that
+// fails is printed with the command that replays it.
+
+import { describe, expect, it } from "vitest";
+import { runSeeds, type Summary, summaryText } from "./runner.js";
+import { type RunReport, simulate } from "./simulation.js";
+
+const SEEDS = 1_000;
+/** Another thousand seeds in each run; `SLUICE_SIM_BASE` repeats one. */
+const BASE = Number(process.env.SLUICE_SIM_BASE ?? Date.now() % 1_000_000_000);
+
+describe("the simulation", () => {
+  it(`holds every invariant in ${SEEDS} seeds from ${BASE}, and each fault meets each outcome`, {
+    timeout: 300_000,
+  }, async () => {
+    const failures: string[] = [];
+    const summary: Summary = await runSeeds({ first: BASE, end: BASE + SEEDS, step: 1 }, false, (text) =>
+      failures.push(text),
+    );
+    console.log(`base seed ${BASE}; ${summaryText(summary)}`);
+    expect(failures.join("\n")).toBe("");
+    expect(summary.coverage.gaps()).toEqual([]);
+    expect(summary.runs).toBe(SEEDS);
+  });
+
+  it("gives the same events for the same seed", async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const first = await simulate(seed, true);
+      const second = await simulate(seed, true);
+      expect(firstDifference(first, second)).toBeUndefined();
+      expect(second.digest).toBe(first.digest);
+    }
+  });
+
+  it("has enough of everything in each seed", async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const { calls, faults } = await simulate(seed);
+      expect(calls).toBeGreaterThanOrEqual(200);
+      expect(faults).toBeGreaterThanOrEqual(5);
+    }
+  });
+});
+
+function firstDifference(a: RunReport, b: RunReport): string | undefined {
+  const at = a.trace.findIndex((line, index) => line !== b.trace[index]);
+  return at === -1 ? undefined : `seed ${a.seed}, line ${at}: ${a.trace[at]} / ${b.trace[at]}`;
+}

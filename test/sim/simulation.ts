@@ -1,0 +1,217 @@
+// A run: what a seed stands for, played on the real client and server code over virtual time, then judged. The phases:
+//
+//    work and faults --> quiet: every call has settled --> every client can call again --> close --> nothing is left
+//
+// A report without violations is a run in which every invariant held.
+
+import { Code, codeName } from "../../src/codec/status.js";
+import { VirtualClock } from "../../src/testing.js";
+import { SimClient } from "./client.js";
+import { Coverage, type CoverageEntries } from "./coverage.js";
+import { Dice } from "./dice.js";
+import { StrikeLog } from "./faults.js";
+import { Injector } from "./injector.js";
+import { type CallRecord, findFaults } from "./invariants.js";
+import { FaultyNetwork } from "./network.js";
+import { type CallPlan, drawScenario, MAX_FAULT_MS, type Scenario, WORK_MS } from "./scenario.js";
+import { SimServer } from "./server.js";
+import { Trace } from "./trace.js";
+import { WireTap } from "./wire-tap.js";
+import { Ledger } from "./work.js";
+
+/** After the last fault every planned call has run out of time. */
+const QUIET_MS = WORK_MS + MAX_FAULT_MS + 12_000;
+/** A client has this many attempts to call again, each within this time: the first may meet a connection that is dead. */
+const ATTEMPTS = 5;
+const ATTEMPT_MS = 12_000;
+/** Calls under way when a client is closed. */
+const LAST_CALLS = 3;
+const MAX_GRACE_MS = 500;
+const CLOSE_MS = 3_000;
+/** Nonces of the calls beyond the plan begin here. */
+const EXTRA_NONCES = 0x4000_0000;
+
+/** What a run has shown. */
+export interface RunReport {
+  readonly seed: number;
+  readonly calls: number;
+  readonly faults: number;
+  /** What went wrong, in words; empty if nothing did. */
+  readonly violations: readonly string[];
+  readonly coverage: CoverageEntries;
+  /** Equal for equal runs. */
+  readonly digest: string;
+  /** The events, if they were kept. */
+  readonly trace: readonly string[];
+}
+
+/** Runs a seed. With `keepTrace` the report holds every event. */
+export async function simulate(seed: number, keepTrace = false): Promise<RunReport> {
+  const run = new Run(seed, keepTrace);
+  const stray = (error: unknown): void => run.complain(`uncaught: ${String(error)}`);
+  process.on("unhandledRejection", stray);
+  try {
+    await run.play();
+  } catch (error) {
+    run.complain(`the run failed: ${error instanceof Error ? error.stack : String(error)}`);
+  } finally {
+    process.off("unhandledRejection", stray);
+  }
+  return run.report();
+}
+
+class Run {
+  private readonly seed: number;
+  private readonly world = new VirtualClock();
+  private readonly trace: Trace;
+  private readonly strikes = new StrikeLog();
+  private readonly ledger = new Ledger();
+  private readonly tap = new WireTap();
+  private readonly dice: Dice;
+  private readonly scenario: Scenario;
+  private readonly network: FaultyNetwork;
+  private readonly servers: SimServer[];
+  private readonly clients: SimClient[];
+  private readonly violations: string[] = [];
+  private readonly coverage = new Coverage();
+  private nextNonce = EXTRA_NONCES;
+
+  constructor(seed: number, keepTrace: boolean) {
+    this.seed = seed;
+    this.dice = new Dice(seed);
+    this.scenario = drawScenario(this.dice.fork());
+    this.trace = new Trace(this.world, keepTrace);
+    this.network = new FaultyNetwork(this.world, this.dice.fork(), this.trace, this.strikes);
+    this.network.onClientWrite = (_, pipe, bytes) => this.tap.see(pipe, bytes);
+    this.servers = this.scenario.servers.map(
+      (plan) => new SimServer(plan, this.network, this.ledger, this.dice.fork()),
+    );
+    this.clients = this.scenario.clients.map((plan) => {
+      const addresses = plan.servers.map((index) => this.servers[index]!.address);
+      return new SimClient(plan, addresses, this.network, this.dice.fork());
+    });
+  }
+
+  /** Plays all phases. */
+  async play(): Promise<void> {
+    await this.work();
+    for (const client of this.clients) await this.callAgain(client);
+    await this.close();
+    this.checkNothingIsLeft();
+    this.checkCalls();
+  }
+
+  complain(text: string): void {
+    this.violations.push(text);
+  }
+
+  report(): RunReport {
+    return {
+      seed: this.seed,
+      calls: this.clients.reduce((sum, client) => sum + client.records.length, 0),
+      faults: this.scenario.faults.length,
+      violations: this.violations,
+      coverage: this.coverage.entries(),
+      digest: this.trace.digest(),
+      trace: this.trace.lines,
+    };
+  }
+
+  private async work(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.start()));
+    for (const client of this.clients) client.begin();
+    new Injector(this.network, this.clients, this.servers, this.dice.fork()).schedule(this.scenario.faults);
+    await this.world.advance(QUIET_MS);
+    for (const client of this.clients) {
+      const pending = client.records.filter((record) => record.settled === 0);
+      for (const { plan } of pending) this.complain(`call ${plan.nonce} of ${client.plan.name} has not settled`);
+    }
+  }
+
+  /** Once the faults have stopped, a client recovers by itself. */
+  private async callAgain(client: SimClient): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const call = client.call(this.extraCall("answer"));
+      await this.world.advance(ATTEMPT_MS + 100);
+      if ((await call).code === Code.OK) return;
+    }
+    const { code, error } = client.records.at(-1)!;
+    this.complain(`${client.plan.name} cannot call any more: ${codeName(code!)} ${error?.message}`);
+  }
+
+  /** Closes everything while calls are under way. */
+  private async close(): Promise<void> {
+    for (const client of this.clients) {
+      for (let call = 0; call < LAST_CALLS; call++) void client.call(this.extraCall("hang"));
+    }
+    const graceMs = this.dice.pick([0, MAX_GRACE_MS]);
+    await this.world.advance(this.dice.between(0, 5));
+    const closing = this.clients.map((client) => client.close(graceMs));
+    await this.settleWithin(CLOSE_MS, "the clients' close()", closing);
+    for (const client of this.clients) await this.callInVain(client);
+    await this.settleWithin(
+      CLOSE_MS,
+      "the servers' close()",
+      this.servers.map((server) => server.close(graceMs)),
+    );
+  }
+
+  /** A call on a closed channel fails at once. */
+  private async callInVain(client: SimClient): Promise<void> {
+    const call = client.call(this.extraCall("answer"));
+    await this.settleWithin(0, `a call of ${client.plan.name} after close()`, [call]);
+  }
+
+  private async settleWithin(ms: number, what: string, promises: readonly Promise<unknown>[]): Promise<void> {
+    let settled = false;
+    const all = Promise.all(promises).finally(() => {
+      settled = true;
+    });
+    await this.world.advance(ms);
+    if (!settled) throw new Error(`${what} has not settled within ${ms} ms`);
+    await all;
+  }
+
+  private checkNothingIsLeft(): void {
+    const { network } = this;
+    if (network.openEnds > 0) this.complain(`${network.openEnds} pipe ends are still open`);
+    for (const { host } of [...this.clients, ...this.servers]) {
+      if (host.pendingTimers > 0) this.complain(`${host.name} has left ${host.pendingTimers} timers`);
+    }
+    const { leased } = network.slabs;
+    if (leased !== 0) this.complain(`${leased} slabs are still leased: ${network.slabs.leaks().join(", ")}`);
+  }
+
+  private checkCalls(): void {
+    for (const client of this.clients) for (const record of client.records) this.checkCall(client, record);
+  }
+
+  private checkCall(client: SimClient, record: CallRecord): void {
+    const { nonce } = record.plan;
+    const faults = this.strikes.met(client.plan.name, record.startMs, record.endMs);
+    const found = findFaults(record, {
+      runs: this.ledger.runsOf(nonce),
+      writes: this.tap.writesOf(nonce),
+      faults,
+      stalls: client.host.stalls,
+      closed: record.endMs >= client.closedMs,
+    });
+    for (const text of found) this.complain(text);
+    if (record.code !== undefined && nonce < EXTRA_NONCES) this.coverage.add(faults, record.code);
+  }
+
+  private extraCall(behaviour: "answer" | "hang"): CallPlan {
+    return {
+      nonce: this.nextNonce++,
+      atMs: this.world.now(),
+      timeoutMs: ATTEMPT_MS,
+      abort: undefined,
+      waitForReady: true,
+      known: true,
+      behaviour,
+      handlerMs: 0,
+      requestBytes: 100,
+      replyBytes: 100,
+    };
+  }
+}
