@@ -1,6 +1,6 @@
 // What a generated client needs from whatever carries its calls: a channel, or one connection (a peer).
 
-import type { Metadata } from "../codec/metadata.js";
+import type { Metadata, MetadataInit } from "../codec/metadata.js";
 import type { Method } from "../codec/method.js";
 
 /** What one call may say for itself. */
@@ -10,7 +10,7 @@ export interface CallOptions {
   /** Cancels the call when aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Sent with the request. */
-  readonly metadata?: Metadata | undefined;
+  readonly metadata?: MetadataInit | undefined;
   /** False: fail UNAVAILABLE at once when no connection is ready. Default: the channel's (true). */
   readonly waitForReady?: boolean | undefined;
   /** Called once, before the promise settles, with what the server sent beside the response. */

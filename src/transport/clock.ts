@@ -25,7 +25,7 @@ export type Random = () => number;
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(callback, delayMs, keepAlive) {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.ceil(delayMs));
     if (!keepAlive) timer.unref();
     return timer;
   },

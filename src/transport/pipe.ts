@@ -1,8 +1,7 @@
 // A pipe carries bytes both ways between two ends; a network makes pipes. Sessions know only these interfaces: sockets,
 // the memory network of tests and the simulator's faulty network implement them.
 
-import { RpcError } from "../codec/status.js";
-import { Code } from "../codec/status.js";
+import { Code, RpcError } from "../codec/status.js";
 
 /** Where a server listens or a client dials. */
 export type Address =

@@ -1,0 +1,106 @@
+// Calls that wait for a connection, in order, within limits on their number and bytes. A call that settles while it
+// waits (deadline, abort) stops counting at once and leaves the list when its turn comes.
+
+import { Code, localError } from "../codec/status.js";
+import type { CallHolder, OutgoingCall } from "../transport/outgoing-call.js";
+
+/** This many settled calls may stay in the list, beyond as many as wait. */
+const PURGE_SLACK = 64;
+
+/** A bounded first-in-first-out queue of calls with parked requests. */
+export class CallQueue implements CallHolder {
+  private readonly maxCalls: number;
+  private readonly maxBytes: number;
+  /** The waiting calls from `head` on, settled ones among them. */
+  private calls: OutgoingCall[] = [];
+  private head = 0;
+  private count = 0;
+  private bytes = 0;
+
+  constructor(maxCalls: number, maxBytes: number) {
+    this.maxCalls = maxCalls;
+    this.maxBytes = maxBytes;
+  }
+
+  /** Calls that wait. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Adds a parked call; fails it RESOURCE_EXHAUSTED where there is no room. */
+  push(call: OutgoingCall): void {
+    const bytes = parkedBytes(call);
+    if (this.count >= this.maxCalls)
+      this.refuse(call, `${this.count} calls wait for a connection, limit ${this.maxCalls}`);
+    else if (this.bytes + bytes > this.maxBytes)
+      this.refuse(call, `${this.bytes} bytes wait for a connection, limit ${this.maxBytes}`);
+    else {
+      if (this.calls.length - this.head > 2 * this.count + PURGE_SLACK) this.purge();
+      this.calls.push(call);
+      this.admit(call, bytes);
+    }
+  }
+
+  /** Puts a call that was admitted before back, ahead of all others. */
+  unshift(call: OutgoingCall): void {
+    if (this.head > 0) this.calls[--this.head] = call;
+    else this.calls.unshift(call);
+    this.admit(call, parkedBytes(call));
+  }
+
+  /** Takes the call that has waited longest; undefined if none waits. */
+  shift(): OutgoingCall | undefined {
+    while (this.head < this.calls.length) {
+      const call = this.calls[this.head] as OutgoingCall;
+      this.head++;
+      if (call.isSettled) continue;
+      this.compact();
+      call.holder = undefined;
+      this.leave(parkedBytes(call));
+      return call;
+    }
+    this.compact();
+    return undefined;
+  }
+
+  /** A waiting call has settled. */
+  release(call: OutgoingCall): void {
+    this.leave(parkedBytes(call));
+    if (this.count === 0) {
+      this.calls = [];
+      this.head = 0;
+    }
+  }
+
+  /** Drops the calls that settled while they waited. */
+  private purge(): void {
+    this.calls = this.calls.slice(this.head).filter((call) => !call.isSettled);
+    this.head = 0;
+  }
+
+  private admit(call: OutgoingCall, bytes: number): void {
+    call.holder = this;
+    this.count++;
+    this.bytes += bytes;
+  }
+
+  private leave(bytes: number): void {
+    this.count--;
+    this.bytes -= bytes;
+  }
+
+  /** Drops what lies before the head once it is half of the list. */
+  private compact(): void {
+    if (this.head * 2 < this.calls.length) return;
+    this.calls.splice(0, this.head);
+    this.head = 0;
+  }
+
+  private refuse(call: OutgoingCall, text: string): void {
+    call.fail(localError(Code.RESOURCE_EXHAUSTED, `${call.method.path}: ${text}`, "safe"));
+  }
+}
+
+function parkedBytes(call: OutgoingCall): number {
+  return call.parked?.payload.length ?? 0;
+}

@@ -1,0 +1,189 @@
+// What a client connects with: makes calls, gives each one its deadline, and hands it to the carrier of its mode.
+
+import { EventEmitter } from "node:events";
+import type { Caller, CallOptions } from "../call/caller.js";
+import type { Peer } from "../call/context.js";
+import { Dispatcher } from "../call/dispatch.js";
+import { composeCall, type UnaryCall } from "../call/interceptors.js";
+import type { AnyMethod, Method, Service } from "../codec/method.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
+import { Counters, type SessionHooks } from "../transport/hooks.js";
+import { OutgoingCall } from "../transport/outgoing-call.js";
+import { type Address, parseAddress } from "../transport/pipe.js";
+import type { Session } from "../transport/session.js";
+import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
+import type { Carrier, ChannelState } from "./carrier.js";
+import { Dialer } from "./dialer.js";
+import { type ConnectOptions, checkTimeout, type ResolvedConnectOptions, resolveConnectOptions } from "./options.js";
+import { PipelinedCarrier } from "./pipelined.js";
+import { PooledCarrier } from "./pooled.js";
+import { ShortCarrier } from "./short.js";
+
+/** What a channel emits. */
+export interface ChannelEvents {
+  /** A connection is open: its handshake is complete. */
+  connect: [peer: Peer];
+  /** A connection that was open is gone; the error says why. */
+  disconnect: [peer: Peer, error: RpcError];
+  /** `close` was called. */
+  close: [];
+}
+
+/** A channel's counters and gauges. */
+export interface ChannelStats extends Readonly<Counters> {
+  /** Connections that are open or completing their handshake. */
+  readonly connections: number;
+  /** Calls that the server has not answered. */
+  readonly pending: number;
+  /** Calls that wait for a connection. */
+  readonly waiting: number;
+}
+
+const NO_OPTIONS: CallOptions = Object.freeze({});
+const carriers = { pipelined: PipelinedCarrier, pooled: PooledCarrier, short: ShortCarrier } as const;
+
+/** Connections to one service, which runs at one or more addresses. Made by {@link connect}. */
+export class Channel extends EventEmitter<ChannelEvents> implements Caller {
+  private readonly options: ResolvedConnectOptions;
+  private readonly wheel: TimerWheel;
+  private readonly counters = new Counters();
+  private readonly dispatcher: Dispatcher;
+  private readonly carrier: Carrier;
+  private readonly call: UnaryCall;
+
+  /** Use {@link connect}. */
+  constructor(addresses: readonly Address[], options: ResolvedConnectOptions) {
+    super();
+    this.options = options;
+    this.wheel = wheelOf(options.clock);
+    this.dispatcher = new Dispatcher(options.maxCalls, options.handlerInterceptors);
+    const hooks: SessionHooks = { counters: this.counters, handlerFailed() {}, callRefused() {} };
+    const dialer = new Dialer(addresses, options, hooks, this.dispatcher);
+    this.carrier = new carriers[options.mode](options, dialer, this.counters, {
+      connected: (session) => this.emit("connect", peerOf(session)),
+      disconnected: (session, error) => this.emit("disconnect", peerOf(session), error),
+    });
+    this.call = composeCall(options.interceptors, (method, request, callOptions) =>
+      this.start(method, request, callOptions),
+    );
+    if (options.mode === "pipelined") this.carrier.wantConnection();
+  }
+
+  /** What the channel is doing now. */
+  get state(): ChannelState {
+    return this.carrier.state;
+  }
+
+  unary<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<O> {
+    return this.call(method as AnyMethod, request, options) as Promise<O>;
+  }
+
+  /** Serves calls that the server makes to this client, on every connection of the channel. */
+  handle<Handlers extends object>(service: Service<Handlers>, handlers: Handlers): this {
+    this.dispatcher.add(service, handlers);
+    return this;
+  }
+
+  /**
+   * Resolves when a connection is open, which it makes sure of. Rejects with UNAVAILABLE, and the reason of the last failed
+   * attempt, after `timeoutMs` (default: the channel's) or when the channel is closed.
+   */
+  ready({ timeoutMs = this.options.timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.state === "ready") return resolve();
+      const end = (settle: () => void): void => {
+        this.off("connect", onConnect);
+        this.off("close", onClosed);
+        this.wheel.remove(timer);
+        settle();
+      };
+      const onConnect = (): void => end(resolve);
+      const onClosed = (): void => end(() => reject(localError(Code.UNAVAILABLE, "the channel is closed", "safe")));
+      const timer = new CallbackTimer(() => end(() => reject(this.notReady(timeoutMs))));
+      if (this.state === "closed") return onClosed();
+      this.wheel.add(timer, this.options.clock.now() + checkTimeout(timeoutMs));
+      this.on("connect", onConnect);
+      this.on("close", onClosed);
+      this.carrier.wantConnection();
+    });
+  }
+
+  /** Counters and gauges of now. */
+  stats(): ChannelStats {
+    const { connections, pending, waiting } = this.carrier;
+    return { ...this.counters, connections, pending, waiting };
+  }
+
+  /**
+   * Makes no new calls: those that wait fail at once, those under way may finish for `graceMs` (default 5,000 ms) and fail
+   * UNAVAILABLE after it. Resolves when every connection is closed.
+   */
+  async close({ graceMs = 5_000 }: { readonly graceMs?: number } = {}): Promise<void> {
+    const closed = this.carrier.close(graceMs);
+    this.emit("close");
+    await closed;
+    this.wheel.disarmIfEmpty();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private start(method: AnyMethod, request: unknown, options: CallOptions): Promise<unknown> {
+    const { signal, timeoutMs } = options;
+    if (signal?.aborted === true) {
+      return Promise.reject(
+        localError(Code.CANCELLED, `${method.path}: the signal was aborted before the call`, "safe", signal.reason),
+      );
+    }
+    const limitMs = timeoutMs === undefined ? (method.deadlineMs ?? this.options.timeoutMs) : timeoutMs;
+    if (!(limitMs > 0)) return Promise.reject(expired(method, limitMs));
+    const call = new OutgoingCall(method, options, this.wheel, this.options.clock.now() + limitMs);
+    this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
+    return call.promise;
+  }
+
+  private notReady(timeoutMs: number): RpcError {
+    const why = this.carrier.lastError?.message ?? "no connection was open";
+    return localError(Code.UNAVAILABLE, `not ready within ${timeoutMs} ms: ${why}`, "safe", this.carrier.lastError);
+  }
+}
+
+/**
+ * Connects to a service: `connect("tcp://10.0.0.1:7450,10.0.0.2:7450")`. Addresses are separated by commas, or given as a
+ * list; one without a scheme takes that of the one before it. A pipelined channel connects at once, the others with their
+ * first call. Throws `RpcError` INVALID_ARGUMENT for an address or option that cannot be.
+ */
+export function connect(addresses: string | readonly string[], options: ConnectOptions = {}): Channel {
+  return new Channel(parseAddresses(addresses), resolveConnectOptions(options));
+}
+
+function parseAddresses(given: string | readonly string[]): Address[] {
+  let scheme = "tcp://";
+  const addresses = (typeof given === "string" ? given.split(",") : given).map((text) => {
+    const trimmed = text.trim();
+    const found = /^(tcp:\/\/|unix:|memory:)/.exec(trimmed)?.[0];
+    if (found !== undefined) scheme = found;
+    return parseAddress(found === undefined ? scheme + trimmed : trimmed);
+  });
+  if (addresses.length === 0) throw localError(Code.INVALID_ARGUMENT, "connect: no address was given", "never");
+  return addresses;
+}
+
+function expired(method: AnyMethod, timeoutMs: number): RpcError {
+  if (timeoutMs <= 0)
+    return localError(
+      Code.DEADLINE_EXCEEDED,
+      `${method.path}: the deadline had passed before the call (${timeoutMs} ms)`,
+      "safe",
+    );
+  return localError(Code.INVALID_ARGUMENT, `${method.path}: timeoutMs is not a number: ${String(timeoutMs)}`, "never");
+}
+
+function peerOf(session: Session): Peer {
+  return { remote: session.remote, id: session.peer.peerId, agent: session.peer.agent };
+}

@@ -1,0 +1,132 @@
+// Opens connections: which address comes next, how long an attempt may take, and how long to wait after failures.
+//
+// Addresses are tried in turn, beginning with the one that worked last. After every address has failed once the next
+// round waits: initialBackoffMs * 1.6^round, at most maxBackoffMs, times U(0, 1) (full jitter).
+
+import { Code, localError, type RpcError } from "../codec/status.js";
+import { AGENT } from "../transport/agent.js";
+import type { SessionHooks } from "../transport/hooks.js";
+import type { Acceptor } from "../transport/incoming-calls.js";
+import { type Address, type Dialing, formatAddress, type Pipe } from "../transport/pipe.js";
+import { Session, type SessionOwner, Side } from "../transport/session.js";
+import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
+import type { ResolvedConnectOptions } from "./options.js";
+
+const BACKOFF_FACTOR = 1.6;
+
+/** Opens the connections of one channel. */
+export class Dialer {
+  /** The failure of the last attempt; undefined after a success. */
+  lastError: RpcError | undefined = undefined;
+  private readonly addresses: readonly Address[];
+  private readonly options: ResolvedConnectOptions;
+  private readonly hooks: SessionHooks;
+  private readonly acceptor: Acceptor;
+  private readonly wheel: TimerWheel;
+  private readonly attempts = new Set<Dialing>();
+  private readonly addressOf = new WeakMap<Session, number>();
+  /** The index of the address to try next. */
+  private cursor = 0;
+  /** Attempts that have failed since the last success. */
+  private failures = 0;
+  private closed = false;
+
+  constructor(addresses: readonly Address[], options: ResolvedConnectOptions, hooks: SessionHooks, acceptor: Acceptor) {
+    this.addresses = addresses;
+    this.options = options;
+    this.hooks = hooks;
+    this.acceptor = acceptor;
+    this.wheel = wheelOf(options.clock);
+  }
+
+  /**
+   * Opens a connection to the next address; it can carry calls at once, and its handshake follows. Rejects with an
+   * `RpcError` when the socket does not open in time.
+   */
+  async dial(owner: SessionOwner): Promise<Session> {
+    const index = this.cursor;
+    let pipe: Pipe;
+    try {
+      pipe = await this.openPipe(this.addresses[index] as Address);
+    } catch (error) {
+      this.failed(index, error as RpcError);
+      throw error;
+    }
+    const { clock, slabs, limits, peerId } = this.options;
+    const { acceptor, wheel, hooks } = this;
+    const session = new Session({
+      pipe,
+      side: Side.DIALED,
+      owner,
+      acceptor,
+      clock,
+      wheel,
+      slabs,
+      limits,
+      hooks,
+      peerId,
+      agent: AGENT,
+    });
+    this.addressOf.set(session, index);
+    return session;
+  }
+
+  /** The handshake of `session` is complete: its address is tried first from now on. */
+  succeeded(session: Session): void {
+    this.cursor = this.addressOf.get(session) ?? this.cursor;
+    this.failures = 0;
+    this.lastError = undefined;
+  }
+
+  /** `session` was lost before its handshake was complete. */
+  handshakeFailed(session: Session, error: RpcError): void {
+    this.failed(this.addressOf.get(session) ?? this.cursor, error);
+  }
+
+  /** Milliseconds to wait before the next attempt. */
+  nextDelayMs(): number {
+    const { initialBackoffMs, maxBackoffMs, random } = this.options;
+    if (this.failures % this.addresses.length !== 0) return 0;
+    const round = this.failures / this.addresses.length;
+    return Math.min(maxBackoffMs, initialBackoffMs * BACKOFF_FACTOR ** round) * random();
+  }
+
+  /** Gives up what is under way; every later attempt fails. */
+  close(): void {
+    this.closed = true;
+    for (const attempt of this.attempts) attempt.cancel();
+  }
+
+  private async openPipe(address: Address): Promise<Pipe> {
+    if (this.closed) throw localError(Code.UNAVAILABLE, "the channel is closed", "safe");
+    const { connectTimeoutMs, clock, network } = this.options;
+    const attempt = network.dial(address);
+    let isLate = false;
+    const timer = new CallbackTimer(() => {
+      isLate = true;
+      attempt.cancel();
+    });
+    this.attempts.add(attempt);
+    this.wheel.add(timer, clock.now() + connectTimeoutMs);
+    try {
+      const pipe = await attempt.pipe;
+      if (!this.closed) return pipe;
+      pipe.destroy();
+      throw localError(Code.UNAVAILABLE, "the channel is closed", "safe");
+    } catch (error) {
+      const reason = isLate ? `no connection within ${connectTimeoutMs} ms` : (error as Error).message;
+      throw localError(Code.UNAVAILABLE, `${formatAddress(address)}: ${reason}`, "safe", error);
+    } finally {
+      this.attempts.delete(attempt);
+      this.wheel.remove(timer);
+    }
+  }
+
+  private failed(index: number, error: RpcError): void {
+    if (this.closed) return;
+    this.hooks.counters.dialsFailed++;
+    this.lastError = error;
+    this.failures++;
+    if (this.cursor === index) this.cursor = (index + 1) % this.addresses.length;
+  }
+}

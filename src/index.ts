@@ -1,0 +1,27 @@
+// The public face of Sluice.
+
+export type { Caller, CallOptions } from "./call/caller.js";
+export { CallContext, type Peer } from "./call/context.js";
+export type { ClientInterceptor, ServerInterceptor, UnaryCall, UnaryHandler } from "./call/interceptors.js";
+export type { ChannelState } from "./client/carrier.js";
+export { Channel, type ChannelEvents, type ChannelStats, connect } from "./client/channel.js";
+export type { ConnectOptions, Mode } from "./client/options.js";
+export { DecodeError, MAX_MESSAGE_DEPTH, MessageType } from "./codec/message.js";
+export { MAX_METADATA_ENTRIES, Metadata, type MetadataInit, type MetadataValue } from "./codec/metadata.js";
+export { type AnyMethod, type Idempotency, Method, type MethodKind, type Priority, Service } from "./codec/method.js";
+export { SlabPool, type SlabPoolOptions } from "./codec/slab.js";
+export {
+  Code,
+  codeName,
+  type ErrorDetail,
+  type ErrorOrigin,
+  type RetrySafety,
+  RpcError,
+  type RpcErrorOptions,
+} from "./codec/status.js";
+export type { ServerOptions } from "./server/options.js";
+export { createServer, Server, type ServerEvents, type ServerStats } from "./server/server.js";
+export type { Clock, Random, TimerHandle } from "./transport/clock.js";
+export { Counters } from "./transport/hooks.js";
+export type { Address, Dialing, Listener, Network, Pipe, PipeSink } from "./transport/pipe.js";
+export { type ConnectionLimits, LIMITS } from "./transport/settings.js";

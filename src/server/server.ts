@@ -1,0 +1,174 @@
+// A server: listens on one or more addresses, serves the services it was given on every connection, and drains.
+
+import { EventEmitter } from "node:events";
+import type { Peer } from "../call/context.js";
+import { Dispatcher } from "../call/dispatch.js";
+import { CloseReason } from "../codec/frame.js";
+import type { Service } from "../codec/method.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
+import { AGENT } from "../transport/agent.js";
+import { Counters, type SessionHooks } from "../transport/hooks.js";
+import { formatAddress, type Listener, type Pipe, parseAddress } from "../transport/pipe.js";
+import { Session, type SessionOwner, Side } from "../transport/session.js";
+import { type TimerWheel, wheelOf } from "../transport/timers.js";
+import { ServerLog } from "./log.js";
+import { type ResolvedServerOptions, resolveServerOptions, type ServerOptions } from "./options.js";
+
+/** What a server emits. */
+export interface ServerEvents {
+  /** A client has connected: its handshake is complete. */
+  connect: [peer: Peer];
+  /** A client that was connected is gone; the error says why. */
+  disconnect: [peer: Peer, error: RpcError];
+}
+
+/** A server's counters and gauges. */
+export interface ServerStats extends Readonly<Counters> {
+  /** Connections that are open or completing their handshake. */
+  readonly connections: number;
+  /** Handlers that run. */
+  readonly running: number;
+}
+
+/** Serves calls. Made by {@link createServer}. */
+export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
+  private readonly options: ResolvedServerOptions;
+  private readonly wheel: TimerWheel;
+  private readonly dispatcher: Dispatcher;
+  private readonly log: ServerLog;
+  private readonly hooks: SessionHooks;
+  private readonly listeners_: Listener[] = [];
+  private readonly sessions = new Set<Session>();
+  private closing: Promise<void> | undefined = undefined;
+  private onEmpty: () => void = () => {};
+  private readonly onSigterm = (): void => {
+    void this.close({ graceMs: this.options.drainOnSigtermMs ?? 0 });
+  };
+
+  /** Use {@link createServer}. */
+  constructor(options: ResolvedServerOptions) {
+    super();
+    this.options = options;
+    this.wheel = wheelOf(options.clock);
+    this.dispatcher = new Dispatcher(options.maxCalls, options.interceptors);
+    this.log = new ServerLog(options.logger, options.clock);
+    this.hooks = {
+      counters: new Counters(),
+      handlerFailed: (path, error) => this.log.handlerFailed(path, error),
+      callRefused: (remote, path, reason) => this.log.callRefused(remote, path, reason),
+    };
+  }
+
+  /** Serves `service`, on connections that are open already too. Throws `RpcError` if a handler is missing. */
+  handle<Handlers extends object>(service: Service<Handlers>, handlers: Handlers): this {
+    this.dispatcher.add(service, handlers);
+    return this;
+  }
+
+  /**
+   * Listens on `tcp://host:port` or `unix:/path`; several calls listen on several addresses. Resolves with the address as
+   * bound, with the real port where 0 was asked for. Rejects with an `RpcError` that names the address.
+   */
+  async listen(address: string): Promise<string> {
+    if (this.closing !== undefined) throw localError(Code.UNAVAILABLE, "the server is closed", "never");
+    const listener = await this.options.network.listen(parseAddress(address), (pipe) => this.accept(pipe));
+    if (this.listeners_.push(listener) === 1 && this.options.drainOnSigtermMs !== undefined) {
+      process.once("SIGTERM", this.onSigterm);
+    }
+    const bound = formatAddress(listener.address);
+    this.log.listening(bound);
+    return bound;
+  }
+
+  /** Counters and gauges of now. */
+  stats(): ServerStats {
+    return { ...this.hooks.counters, connections: this.sessions.size, running: this.dispatcher.budget.running };
+  }
+
+  /**
+   * Drains and closes: accepts no more connections, tells every client, finishes the calls under way for `graceMs` (default
+   * 5,000 ms) and cancels the rest. Resolves when every connection is closed.
+   */
+  close({ graceMs = 5_000 }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.closing ??= this.drain(graceMs);
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  onOpen(session: Session): void {
+    this.log.connected(session);
+    this.emit("connect", peerOf(session));
+  }
+
+  onClosed(session: Session, error: RpcError): void {
+    this.sessions.delete(session);
+    this.hooks.counters.connectionsClosed++;
+    this.log.disconnected(session, error);
+    if (session.wasOpen) this.emit("disconnect", peerOf(session), error);
+    if (this.sessions.size === 0) this.onEmpty();
+  }
+
+  onDraining(): void {}
+
+  onRoom(): void {}
+
+  onUnsent(): void {}
+
+  private accept(pipe: Pipe): void {
+    const { clock, slabs, limits, peerId, maxConnections } = this.options;
+    const { dispatcher: acceptor, wheel, hooks } = this;
+    const session = new Session({
+      pipe,
+      side: Side.ACCEPTED,
+      owner: this,
+      acceptor,
+      clock,
+      wheel,
+      slabs,
+      limits,
+      hooks,
+      peerId,
+      agent: AGENT,
+    });
+    this.sessions.add(session);
+    if (this.closing !== undefined) session.drain();
+    if (this.sessions.size <= maxConnections) return;
+    this.log.connectionRefused(session.remote, `${maxConnections} connections are open, the limit`);
+    session.fatal(CloseReason.CONNECTION_LIMIT, `the server has ${maxConnections} connections, its limit`);
+  }
+
+  private async drain(graceMs: number): Promise<void> {
+    process.off("SIGTERM", this.onSigterm);
+    await Promise.all(this.listeners_.map((listener) => listener.close()));
+    const { clock } = this.options;
+    const empty = new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+    });
+    for (const session of this.sessions) session.drain();
+    const timer = clock.setTimer(() => this.cancelAll(), graceMs, true);
+    if (this.sessions.size > 0) await empty;
+    clock.clearTimer(timer);
+    this.wheel.disarmIfEmpty();
+  }
+
+  /** The grace period is over. */
+  private cancelAll(): void {
+    const error = localError(Code.UNAVAILABLE, "the server is shutting down", "unsafe");
+    for (const session of this.sessions) {
+      session.incoming.cancelAll(error);
+      session.finish();
+    }
+  }
+}
+
+/** Makes a server that serves nothing yet. Throws `RpcError` INVALID_ARGUMENT for an option that cannot be. */
+export function createServer(options: ServerOptions = {}): Server {
+  return new Server(resolveServerOptions(options));
+}
+
+function peerOf(session: Session): Peer {
+  return { remote: session.remote, id: session.peer.peerId, agent: session.peer.agent };
+}

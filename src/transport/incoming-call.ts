@@ -1,0 +1,169 @@
+// A call that the peer has begun and this side serves: it is answered once, and it ends when its handler has ended too.
+// The objects are reused, so user code never sees one; its context holds a reference only while the call runs.
+
+import { beginFrame, endFrame, Flag, FrameType, HEADER_BYTES } from "../codec/frame.js";
+import type { MessageType } from "../codec/message.js";
+import { encodeMetadata, type Metadata } from "../codec/metadata.js";
+import { Code, localError, RpcError } from "../codec/status.js";
+import type { Session } from "./session.js";
+import { encodeStatus } from "./status-frame.js";
+import { Timer } from "./timers.js";
+
+/** Serves the calls of one method; `call/dispatch.ts` makes them. */
+export interface Endpoint {
+  readonly path: string;
+  /** Decodes the request `buf[start, end)`, runs the handler and answers `call`; never throws. */
+  serve(call: IncomingCall, buf: Buffer, start: number, end: number): void;
+}
+
+/** What a call needs of the context that its handler sees. */
+export interface IncomingContext {
+  /** Response metadata that the handler has set; undefined for none. */
+  readonly sentHeaders: Metadata | undefined;
+  readonly sentTrailers: Metadata | undefined;
+  /** Nobody waits for the response any more: the handler's signal is aborted with `error`. */
+  cancel(error: RpcError): void;
+}
+
+/** One call from the peer. */
+export class IncomingCall extends Timer {
+  /** Fixed for each use of the object, from `begin` to `finish`. */
+  session!: Session;
+  endpoint!: Endpoint;
+  id = 0;
+  requestBytes = 0;
+  metadata: Metadata | undefined = undefined;
+  context: IncomingContext | undefined = undefined;
+  private output: MessageType<unknown, never> | undefined = undefined;
+  private answered = false;
+  private readonly onValue = (value: unknown): void => this.respond(this.output as MessageType<unknown, never>, value);
+  private readonly onError = (error: unknown): void => this.fail(error);
+
+  /** True once a response has been written, or cannot be any more. */
+  get isAnswered(): boolean {
+    return this.answered;
+  }
+
+  /** Starts a use of this object. */
+  begin(session: Session, endpoint: Endpoint, id: number, isOneWay: boolean): void {
+    this.session = session;
+    this.endpoint = endpoint;
+    this.id = id;
+    this.requestBytes = 0;
+    this.expiresAt = Number.POSITIVE_INFINITY;
+    this.answered = isOneWay;
+  }
+
+  /** Answers with what `promise` settles to. */
+  respondLater(output: MessageType<unknown, never>, promise: PromiseLike<unknown>): void {
+    this.output = output;
+    promise.then(this.onValue, this.onError);
+    this.session.incoming.watchDeadline(this);
+  }
+
+  /** Answers OK with `message`, which the handler has returned. */
+  respond(output: MessageType<unknown, never>, message: unknown): void {
+    if (!this.answered) {
+      try {
+        this.writeMessage(output, message);
+      } catch (error) {
+        this.session.outbox.abandonFrame();
+        this.writeError(this.asResponseError(error));
+      }
+    }
+    this.finish();
+  }
+
+  /** Answers with the status of anything the handler has thrown. */
+  fail(thrown: unknown): void {
+    if (!this.answered) {
+      if (!(thrown instanceof RpcError)) this.session.hooks.handlerFailed(this.endpoint.path, thrown);
+      this.writeError(RpcError.from(thrown));
+    }
+    this.finish();
+  }
+
+  /** Ends the call while its handler still runs: answers with `error` and aborts the handler's signal. */
+  cancel(error: RpcError): void {
+    if (this.answered) return;
+    this.writeError(error);
+    this.context?.cancel(error);
+  }
+
+  /** The connection is gone: nobody can be answered. */
+  disconnect(error: RpcError): void {
+    this.answered = true;
+    this.session.wheel.remove(this);
+    this.context?.cancel(error);
+  }
+
+  /** The deadline has come while the handler runs. */
+  override expire(): void {
+    this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
+  }
+
+  private finish(): void {
+    const { session } = this;
+    this.context = undefined;
+    this.metadata = undefined;
+    this.output = undefined;
+    session.incoming.onFinished(this);
+  }
+
+  private writeMessage(output: MessageType<unknown, never>, message: unknown): void {
+    const { outbox, peer } = this.session;
+    this.session.touch();
+    beginFrame(outbox);
+    const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
+    output.encode(message as never, outbox);
+    const bytes = outbox.pos - outbox.start - HEADER_BYTES;
+    if (bytes > peer.maxFrameBytes) throw this.tooLong(bytes, peer.maxFrameBytes);
+    endFrame(outbox, FrameType.RESPONSE, flags, Code.OK, this.id);
+    this.answered = true;
+    this.session.incoming.onAnswered(this);
+  }
+
+  private writeError(error: RpcError): void {
+    try {
+      this.writeErrorFrame(error, this.context);
+    } catch {
+      // The handler's metadata cannot travel; the status must.
+      this.session.outbox.abandonFrame();
+      this.writeErrorFrame(error, undefined);
+    }
+    this.answered = true;
+    this.session.incoming.onAnswered(this);
+  }
+
+  private writeErrorFrame(error: RpcError, context: IncomingContext | undefined): void {
+    const { outbox, peer } = this.session;
+    this.session.touch();
+    beginFrame(outbox);
+    const flags = context === undefined ? Flag.END : this.beginResponse(context);
+    encodeStatus(error, outbox, peer.maxFrameBytes - (outbox.pos - outbox.start - HEADER_BYTES));
+    endFrame(outbox, FrameType.RESPONSE, flags, error.code === Code.OK ? Code.UNKNOWN : error.code, this.id);
+  }
+
+  /** Appends the metadata that the handler has set; returns the frame's flags. */
+  private beginResponse({ sentHeaders: headers, sentTrailers: trailers }: IncomingContext): number {
+    const { outbox, peer } = this.session;
+    if (headers !== undefined) encodeMetadata(headers, outbox, peer.maxMetadataBytes);
+    if (trailers !== undefined) encodeMetadata(trailers, outbox, peer.maxMetadataBytes);
+    return Flag.END | (headers === undefined ? 0 : Flag.METADATA) | (trailers === undefined ? 0 : Flag.TRAILERS);
+  }
+
+  private tooLong(bytes: number, limit: number): RpcError {
+    return localError(
+      Code.RESOURCE_EXHAUSTED,
+      `the response takes ${bytes} bytes; the caller accepts ${limit}`,
+      "never",
+    );
+  }
+
+  private asResponseError(error: unknown): RpcError {
+    if (error instanceof RpcError) return error;
+    this.session.hooks.handlerFailed(this.endpoint.path, error);
+    const reason = error instanceof Error ? error.message : String(error);
+    return localError(Code.INTERNAL, `the response cannot be encoded: ${reason}`, "never", error);
+  }
+}

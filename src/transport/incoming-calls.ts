@@ -1,0 +1,245 @@
+// The calls that the peer has begun on a connection: the methods it has named, who serves them, and the limits on how
+// many run. What is refused is refused before it is decoded, and says so, so that the caller may go elsewhere.
+
+import { CloseReason, Flag, FrameError, HEADER_BYTES, readArg, readUint32, slotOf } from "../codec/frame.js";
+import { FreeList } from "../codec/free-list.js";
+import { DecodeError } from "../codec/message.js";
+import { decodeMetadata, metadataBlockBytes } from "../codec/metadata.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Clock } from "./clock.js";
+import { type Endpoint, IncomingCall } from "./incoming-call.js";
+import type { Session } from "./session.js";
+import { MAX_METHOD_PATH_BYTES } from "./settings.js";
+import { writeStatusFrame } from "./status-frame.js";
+
+/** A limit on handlers that run at once, shared by many connections. */
+export interface CallBudget {
+  running: number;
+  readonly limit: number;
+}
+
+/** Finds who serves a method, and bounds how much is served. */
+export interface Acceptor {
+  readonly budget: CallBudget;
+  /** Who serves the method with this path; undefined if nobody does. */
+  find(path: string): Endpoint | undefined;
+}
+
+/** Request flags that only streams, fragments and compression set, and END, which a unary request has. */
+const STREAM_FLAGS = Flag.END | Flag.NO_MESSAGE | Flag.MORE | Flag.COMPRESSED;
+
+/** A method index that the peer has defined. */
+interface DefinedMethod {
+  readonly path: string;
+  endpoint: Endpoint | undefined;
+}
+
+/** Deadlines are compared with a clock that is read anew after this many requests of one chunk. */
+const REQUESTS_PER_CLOCK_READ = 32;
+/** How many call objects wait for reuse in the process. */
+const MAX_FREE_CALLS = 4096;
+
+const freeCalls = new FreeList(() => new IncomingCall(), MAX_FREE_CALLS);
+
+/** The serving half of a {@link Session}. */
+export class IncomingCalls {
+  private readonly session: Session;
+  private readonly acceptor: Acceptor;
+  private readonly clock: Clock;
+  private readonly methods: (DefinedMethod | undefined)[] = [];
+  private readonly serving: (IncomingCall | undefined)[] = [];
+  private readonly armDeadlines = (): void => this.armUnarmed();
+  private unarmed: IncomingCall[] = [];
+  /** Calls that have not been answered. */
+  private openCount = 0;
+  /** Handlers that have not ended, those of cancelled calls among them. */
+  private running = 0;
+  private inFlightBytes = 0;
+  private sinceClockRead = 0;
+
+  constructor(session: Session, acceptor: Acceptor, clock: Clock) {
+    this.session = session;
+    this.acceptor = acceptor;
+    this.clock = clock;
+  }
+
+  /** Calls that have not been answered. */
+  get unanswered(): number {
+    return this.openCount;
+  }
+
+  /** METHOD: the peer names a method by a small number. */
+  onMethod(buf: Buffer, start: number, end: number): void {
+    const index = readArg(buf, start);
+    const bytes = end - start - HEADER_BYTES;
+    if (index === 0 || index > this.session.limits.maxMethods || this.methods[index] !== undefined) {
+      const { maxMethods } = this.session.limits;
+      throw broken(`METHOD index ${index} is taken or not in 1 to ${maxMethods}`);
+    }
+    if (bytes === 0 || bytes > MAX_METHOD_PATH_BYTES) {
+      throw new FrameError(
+        CloseReason.LIMIT_EXCEEDED,
+        `a method path of ${bytes} bytes; allowed are 1 to ${MAX_METHOD_PATH_BYTES}`,
+      );
+    }
+    const path = buf.toString("utf8", start + HEADER_BYTES, end);
+    this.methods[index] = { path, endpoint: this.acceptor.find(path) };
+  }
+
+  /** REQUEST: serves the call or refuses it. */
+  onRequest(buf: Buffer, start: number, end: number): void {
+    const id = readUint32(buf, start + 8);
+    const flags = buf[start + 5] as number;
+    const method = this.methods[readArg(buf, start)];
+    if (method === undefined) throw broken(`REQUEST for the undefined method ${readArg(buf, start)}`);
+    if ((id & 1) === this.session.side) throw broken(`REQUEST ${id} has an id of the receiving side`);
+    const refusal = this.refusalOf(method, flags, id, end - start);
+    if (refusal === undefined) this.serve(method.endpoint as Endpoint, flags, id, buf, start, end);
+    else this.refuse(method.path, flags, id, refusal);
+  }
+
+  /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
+  onCancel(buf: Buffer, start: number): void {
+    const id = readUint32(buf, start + 8);
+    const call = this.serving[slotOf(id)];
+    if (call === undefined || call.id !== id) return;
+    const code = readArg(buf, start) === Code.DEADLINE_EXCEEDED ? Code.DEADLINE_EXCEEDED : Code.CANCELLED;
+    call.cancel(localError(code, `${call.endpoint.path}: the caller gave the call up`, "unsafe"));
+  }
+
+  /** The connection is gone: the handlers' signals are aborted. */
+  disconnect(error: RpcError): void {
+    for (const call of this.serving) call?.disconnect(error);
+    this.serving.length = 0;
+    this.openCount = 0;
+    this.unarmed = [];
+  }
+
+  /** Answers every call that is still open with `error`. */
+  cancelAll(error: RpcError): void {
+    for (const call of this.serving) call?.cancel(error);
+  }
+
+  /** Arms the deadline of a call whose handler did not end at once, unless it ends within this tick. */
+  watchDeadline(call: IncomingCall): void {
+    if (call.expiresAt === Number.POSITIVE_INFINITY) return;
+    if (this.unarmed.length === 0) this.clock.endOfTick(this.armDeadlines);
+    this.unarmed.push(call);
+  }
+
+  /** `call` has been answered. */
+  onAnswered(call: IncomingCall): void {
+    if (call.next !== undefined) this.session.wheel.remove(call);
+    this.serving[slotOf(call.id)] = undefined;
+    this.inFlightBytes -= call.requestBytes;
+    this.openCount--;
+    this.session.onCallEnded();
+  }
+
+  /** The handler of `call` has ended. */
+  onFinished(call: IncomingCall): void {
+    this.running--;
+    this.acceptor.budget.running--;
+    freeCalls.give(call);
+  }
+
+  /** Why the call cannot run; undefined if it can. Throws {@link FrameError} for an id that is in use. */
+  private refusalOf(method: DefinedMethod, flags: number, id: number, bytes: number): RpcError | undefined {
+    const { limits } = this.session;
+    const { budget } = this.acceptor;
+    const isOneWay = (flags & Flag.ONE_WAY) !== 0;
+    if (!isOneWay && slotOf(id) >= limits.maxCallsPerConnection)
+      return full(`call slot ${slotOf(id)}`, limits.maxCallsPerConnection);
+    if (!isOneWay && this.serving[slotOf(id)] !== undefined)
+      throw broken(`REQUEST ${id} uses a slot whose call is not answered`);
+    if (this.running >= limits.maxCallsPerConnection)
+      return full("calls of the connection", limits.maxCallsPerConnection);
+    if (budget.running >= budget.limit) return full("calls of the server", budget.limit);
+    if (this.inFlightBytes + bytes > limits.maxInFlightBytes) return full("request bytes", limits.maxInFlightBytes);
+    method.endpoint ??= this.acceptor.find(method.path);
+    if (method.endpoint === undefined) return localError(Code.UNIMPLEMENTED, "no such method at this server", "never");
+    if ((flags & STREAM_FLAGS) !== Flag.END) {
+      return localError(
+        Code.UNIMPLEMENTED,
+        "streamed, fragmented and compressed requests are not supported here",
+        "never",
+      );
+    }
+    return undefined;
+  }
+
+  private refuse(path: string, flags: number, id: number, error: RpcError): void {
+    this.session.hooks.counters.callsRefused++;
+    this.session.hooks.callRefused(this.session.remote, path, error.message);
+    if ((flags & Flag.ONE_WAY) !== 0) return;
+    const refused = error.retry === "safe" ? Flag.REFUSED : 0;
+    this.session.touch();
+    writeStatusFrame(this.session.outbox, id, Flag.END | refused, error, this.session.peer.maxFrameBytes);
+  }
+
+  private serve(endpoint: Endpoint, flags: number, id: number, buf: Buffer, start: number, end: number): void {
+    const call = freeCalls.take();
+    const isOneWay = (flags & Flag.ONE_WAY) !== 0;
+    call.begin(this.session, endpoint, id, isOneWay);
+    if (!isOneWay) this.open(call, end - start);
+    this.running++;
+    this.acceptor.budget.running++;
+    this.session.hooks.counters.callsServed++;
+    let at: number;
+    try {
+      at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
+    } catch (error) {
+      call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
+      return;
+    }
+    if (call.expiresAt <= this.time())
+      call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe"));
+    else endpoint.serve(call, buf, at, end);
+  }
+
+  private open(call: IncomingCall, bytes: number): void {
+    call.requestBytes = bytes;
+    this.serving[slotOf(call.id)] = call;
+    this.openCount++;
+    this.inFlightBytes += bytes;
+  }
+
+  /** Reads what precedes the message; returns where the message begins. Throws `DecodeError`. */
+  private readHead(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): number {
+    let at = start;
+    if ((flags & Flag.DEADLINE) !== 0) {
+      if (end - at < 4) throw new DecodeError("the frame ends inside the deadline");
+      call.expiresAt = this.session.arrivedAt + readUint32(buf, at);
+      at += 4;
+    }
+    if ((flags & Flag.METADATA) !== 0) {
+      const bytes = metadataBlockBytes(buf, at, end, this.session.limits.maxMetadataBytes);
+      call.metadata = decodeMetadata(buf, at);
+      at += bytes;
+    }
+    return at;
+  }
+
+  /** The time, read anew every few requests: a chunk may hold hundreds, and their handlers take time. */
+  private time(): number {
+    if (++this.sinceClockRead >= REQUESTS_PER_CLOCK_READ) {
+      this.sinceClockRead = 0;
+      this.session.now = this.clock.now();
+    }
+    return this.session.now;
+  }
+
+  private armUnarmed(): void {
+    const calls = this.unarmed;
+    this.unarmed = [];
+    for (const call of calls) if (!call.isAnswered) this.session.wheel.add(call, call.expiresAt);
+  }
+}
+
+function broken(text: string): FrameError {
+  return new FrameError(CloseReason.PROTOCOL_ERROR, text);
+}
+
+function full(what: string, limit: number): RpcError {
+  return localError(Code.RESOURCE_EXHAUSTED, `too many ${what}: the limit is ${limit}`, "safe");
+}

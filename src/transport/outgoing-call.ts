@@ -1,0 +1,120 @@
+// A call that this side has begun, from the moment user code made it to the moment its promise settles; it settles once.
+// It may wait for a connection, and moves to another one only if it provably never left this process.
+
+import type { Metadata, MetadataInit } from "../codec/metadata.js";
+import type { AnyMethod } from "../codec/method.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Session } from "./session.js";
+import { onAbort, removeAbort } from "./signals.js";
+import { Timer, type TimerWheel } from "./timers.js";
+
+/** Told when a call that it carries has ended. */
+export interface CallHolder {
+  /** The call has settled; `call.session` still names the connection that carried it, if one did. */
+  release(call: OutgoingCall): void;
+}
+
+/** A request that waits for a connection, in the form it will travel in. */
+export interface ParkedRequest {
+  /** METADATA or 0. */
+  readonly flags: number;
+  /** The metadata block, if the flag says so, and the message. */
+  readonly payload: Buffer;
+}
+
+/** What the call is built from beside its method; `CallOptions` is one. */
+export interface OutgoingCallOptions {
+  readonly metadata?: MetadataInit | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onResponseMetadata?: ((headers: Metadata, trailers: Metadata) => void) | undefined;
+}
+
+type Resolve = (value: unknown) => void;
+type Reject = (error: RpcError) => void;
+
+// One executor for every promise: a closure per call would be garbage per call.
+let resolveLast: Resolve;
+let rejectLast: Reject;
+const capture = (resolve: Resolve, reject: Reject): void => {
+  resolveLast = resolve;
+  rejectLast = reject;
+};
+
+/** One call from this side. */
+export class OutgoingCall extends Timer {
+  readonly method: AnyMethod;
+  readonly promise: Promise<unknown>;
+  readonly options: OutgoingCallOptions;
+  /** Its id on `session`; meaningless without one. */
+  id = 0;
+  /** Where its frame begins among the bytes of `session`. */
+  framePosition = 0;
+  /** The connection that carries it; undefined while it waits and after it has settled. */
+  session: Session | undefined = undefined;
+  /** Its request while it waits. */
+  parked: ParkedRequest | undefined = undefined;
+  holder: CallHolder | undefined = undefined;
+  private readonly wheel: TimerWheel;
+  private readonly resolve: Resolve;
+  private readonly reject: Reject;
+  private settled = false;
+
+  constructor(method: AnyMethod, options: OutgoingCallOptions, wheel: TimerWheel, expiresAt: number) {
+    super();
+    this.method = method;
+    this.options = options;
+    this.wheel = wheel;
+    this.promise = new Promise(capture);
+    this.resolve = resolveLast;
+    this.reject = rejectLast;
+    wheel.add(this, expiresAt);
+    if (options.signal !== undefined) onAbort(options.signal, this);
+  }
+
+  /** True once the promise has its outcome. */
+  get isSettled(): boolean {
+    return this.settled;
+  }
+
+  /** Resolves the promise with the response. */
+  succeed(response: unknown): void {
+    if (this.end()) this.resolve(response);
+  }
+
+  /** Rejects the promise. */
+  fail(error: RpcError): void {
+    if (this.end()) this.reject(error);
+  }
+
+  /** Ends the call from this side: rejects the promise and, where a connection carries the call, tells the peer. */
+  cancel(code: typeof Code.CANCELLED | typeof Code.DEADLINE_EXCEEDED, message: string, cause?: unknown): void {
+    if (this.settled) return;
+    const { session } = this;
+    session?.outgoing.abandon(this, code);
+    const where = session === undefined ? "while it waited for a connection" : `at ${session.remote}`;
+    const retry = session === undefined ? "safe" : "unsafe";
+    this.fail(localError(code, `${this.method.path}: ${message} ${where}`, retry, cause));
+  }
+
+  /** The deadline has come. */
+  override expire(): void {
+    this.cancel(Code.DEADLINE_EXCEEDED, "the deadline passed");
+  }
+
+  /** The user's signal was aborted. */
+  abort(reason: unknown): void {
+    this.cancel(Code.CANCELLED, "the call was cancelled", reason);
+  }
+
+  private end(): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    this.wheel.remove(this);
+    if (this.options.signal !== undefined) removeAbort(this.options.signal, this);
+    this.holder?.release(this);
+    this.holder = undefined;
+    this.session = undefined;
+    this.parked = undefined;
+    return true;
+  }
+}

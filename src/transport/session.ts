@@ -1,0 +1,398 @@
+// One connection: frames in, frames out, calls in both directions. It does no I/O and reads no clock of its own: it is
+// given a pipe and a clock. Both ends run this class; they differ in bit 0 of the ids they hand out.
+// It owns the life of the connection and routes frames; `outgoing-calls.ts` has the calls that this side began,
+// `incoming-calls.ts` those of the peer, `heartbeat.ts` liveness.
+//
+//    handshake --SETTINGS--> open --finish/fatal--> ended --> closed        (any state --pipe lost--> closed)
+//
+// Invariants: an outgoing call that was given to the pipe settles with its response or with the connection; one that was
+// not is handed back to the owner; once closed, nothing of the connection is left in a wheel, a table or a slab.
+
+import {
+  beginFrame,
+  CloseReason,
+  closeReasonName,
+  endFrame,
+  FrameError,
+  FrameType,
+  HEADER_BYTES,
+  PING_FRAME,
+  PONG_FRAME,
+  PREFACE,
+  readArg,
+} from "../codec/frame.js";
+import type { SlabPool } from "../codec/slab.js";
+import { type FrameSink, Splitter } from "../codec/splitter.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
+import { Settings, Status } from "../codec/wire.js";
+import type { Clock } from "./clock.js";
+import { Heartbeat } from "./heartbeat.js";
+import type { SessionHooks } from "./hooks.js";
+import { type Acceptor, IncomingCalls } from "./incoming-calls.js";
+import { Outbox } from "./outbox.js";
+import type { OutgoingCall } from "./outgoing-call.js";
+import { OutgoingCalls } from "./outgoing-calls.js";
+import type { Pipe, PipeSink } from "./pipe.js";
+import { announcement, beforeSettings, type ConnectionLimits, type PeerLimits, readSettings } from "./settings.js";
+import { encodeStatus } from "./status-frame.js";
+import { CallbackTimer, type TimerWheel } from "./timers.js";
+
+/** What {@link Session} may wait for the peer to close after it has ended its own side, in milliseconds. */
+export const LINGER_MS = 1_000;
+
+/** Which end of the connection this is; bit 0 of the ids of its calls. */
+export const Side = { DIALED: 0, ACCEPTED: 1 } as const;
+/** Which end of the connection this is. */
+export type Side = (typeof Side)[keyof typeof Side];
+
+/** Where a connection is in its life. */
+export type SessionState = "handshake" | "open" | "ended" | "closed";
+
+/** Told of what happens to a connection. */
+export interface SessionOwner {
+  /** The handshake is complete. */
+  onOpen(session: Session): void;
+  /** The peer takes no new calls; those under way go on. */
+  onDraining(session: Session): void;
+  /** There is room for calls again, after {@link OutgoingCalls.send} had none. */
+  onRoom(session: Session): void;
+  /** `call` provably never left this process: its request is parked, and it may go to another connection. */
+  onUnsent(call: OutgoingCall): void;
+  /** The connection is gone, and every call on it has settled or been handed back. */
+  onClosed(session: Session, error: RpcError): void;
+}
+
+/** What a {@link Session} is made of. */
+export interface SessionOptions {
+  readonly pipe: Pipe;
+  readonly side: Side;
+  readonly owner: SessionOwner;
+  readonly acceptor: Acceptor;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly slabs: SlabPool;
+  readonly limits: ConnectionLimits;
+  readonly hooks: SessionHooks;
+  /** Announced to the peer: names this side, the same on each of its connections. */
+  readonly peerId: string;
+  /** Announced to the peer: the software, for logs. */
+  readonly agent: string;
+}
+
+/** One connection. */
+export class Session implements PipeSink, FrameSink {
+  readonly side: Side;
+  readonly remote: string;
+  readonly outbox: Outbox;
+  readonly wheel: TimerWheel;
+  readonly limits: ConnectionLimits;
+  readonly hooks: SessionHooks;
+  readonly outgoing: OutgoingCalls;
+  readonly incoming: IncomingCalls;
+  readonly owner: SessionOwner;
+  /** What the peer allows; {@link beforeSettings} until it has said so. */
+  peer: PeerLimits = beforeSettings;
+  /** The time of this tick, in the clock's milliseconds. */
+  now: number;
+  /** When the bytes being read have arrived, in the clock's milliseconds. */
+  arrivedAt: number;
+  private readonly pipe: Pipe;
+  private readonly clock: Clock;
+  private readonly splitter: Splitter;
+  private readonly heartbeat: Heartbeat;
+  private readonly closeTimer = new CallbackTimer(() => this.onCloseTimer());
+  private readonly onHanded = (): void => this.outgoing.settleHanded();
+  private currentState: SessionState = "handshake";
+  private isPeerDraining = false;
+  private isDraining = false;
+  private peerSawDrain = false;
+  /** Pings that have not been answered. */
+  private pingsSent = 0;
+  private peerEnded = false;
+  private readingPaused = false;
+  private closeError: RpcError | undefined = undefined;
+
+  constructor(options: SessionOptions) {
+    const { pipe, clock, slabs, limits } = options;
+    this.side = options.side;
+    this.remote = pipe.remote;
+    this.pipe = pipe;
+    this.clock = clock;
+    this.wheel = options.wheel;
+    this.limits = limits;
+    this.hooks = options.hooks;
+    this.owner = options.owner;
+    this.now = this.arrivedAt = clock.now();
+    this.outbox = new Outbox(pipe, slabs, clock);
+    this.splitter = new Splitter(slabs, this, limits.maxFrameBytes);
+    this.outgoing = new OutgoingCalls(this);
+    this.incoming = new IncomingCalls(this, options.acceptor, clock);
+    this.heartbeat = new Heartbeat(this, this.splitter);
+    this.wheel.add(this.closeTimer, this.now + limits.handshakeTimeoutMs);
+    this.greet(options.peerId, options.agent);
+    pipe.open(this);
+  }
+
+  /** Where the connection is in its life. */
+  get state(): SessionState {
+    return this.currentState;
+  }
+
+  /** True once the handshake was complete. */
+  get wasOpen(): boolean {
+    return this.peer !== beforeSettings;
+  }
+
+  /** True while frames are exchanged. */
+  get isOpen(): boolean {
+    return this.currentState === "open" || this.currentState === "handshake";
+  }
+
+  /** True while new calls may be begun here: the connection is open, and neither side drains it. */
+  get isUsable(): boolean {
+    return this.isOpen && !this.isPeerDraining && !this.isDraining && !this.peerEnded;
+  }
+
+  /** True while calls of either direction are under way. */
+  get isBusy(): boolean {
+    return this.outgoing.pending > 0 || this.incoming.unanswered > 0;
+  }
+
+  /** True while nothing is read, because the peer does not take what it was sent. */
+  get isReadingPaused(): boolean {
+    return this.readingPaused;
+  }
+
+  /** Frames are about to be written: takes the time once a tick, and has the tick end with a flush. */
+  touch(): void {
+    if (this.outbox.isScheduled) return;
+    this.now = this.clock.now();
+    this.outbox.schedule();
+  }
+
+  /** One-way calls resolve once the pipe has been given their bytes. */
+  watchHanded(): void {
+    this.clock.endOfTick(this.onHanded);
+  }
+
+  /** Sends a PING; the answer, like any other byte, is taken as life. */
+  ping(): void {
+    this.pingsSent++;
+    this.outbox.append(PING_FRAME);
+  }
+
+  /** No new calls: tells the peer, finishes those under way, and closes. */
+  drain(): void {
+    if (!this.isUsable) return;
+    this.isDraining = true;
+    this.writeGoAway(CloseReason.DRAIN, localError(Code.UNAVAILABLE, "the connection is draining", "safe"));
+    this.ping();
+    this.endIfDone();
+  }
+
+  /** Ends the connection once nothing is under way; new calls must not be given to it. */
+  finish(): void {
+    this.isDraining = true;
+    this.peerSawDrain = true;
+    this.endIfDone();
+  }
+
+  /** Closes now: pending calls fail with `error`, whoever waits for an answer gets none. */
+  destroy(error: RpcError): void {
+    if (this.currentState === "closed") return;
+    this.closeError ??= error;
+    this.currentState = "ended";
+    this.outbox.stop();
+    this.pipe.destroy();
+  }
+
+  /** Closes a connection whose peer is not to be waited for; `fatal` has said why. */
+  abort(): void {
+    this.pipe.destroy();
+  }
+
+  /** Ends the connection because of something the peer did or did not do, and tells it why. */
+  fatal(reason: CloseReason, text: string): void {
+    if (!this.isOpen) return;
+    const error = localError(Code.UNAVAILABLE, `${closeReasonName(reason)}: ${text}`, "unsafe");
+    this.closeError = error;
+    this.writeGoAway(reason, error);
+    this.end();
+  }
+
+  // What the pipe says.
+
+  onData(buf: Buffer, start: number, end: number): void {
+    this.now = this.arrivedAt = this.clock.now();
+    this.heartbeat.onBytes(this.now);
+    try {
+      this.splitter.push(buf, start, end);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.fatal(error.reason, error.message);
+    }
+    if (!this.isOpen) this.splitter.release();
+    else this.pauseIfFull();
+  }
+
+  onDrain(): void {
+    this.outbox.onDrain();
+    if (this.readingPaused && this.outbox.unsentBytes <= this.limits.maxUnsentBytes / 2) {
+      this.readingPaused = false;
+      this.pipe.resume();
+    }
+    this.outgoing.settleHanded();
+    this.outgoing.noticeRoom();
+  }
+
+  onEnd(): void {
+    this.peerEnded = true;
+    if (this.currentState === "handshake")
+      this.fail("the peer closed the connection before the handshake was complete");
+    else if (this.outgoing.pending > 0) this.fail("the peer closed the connection");
+    else if (this.currentState === "ended") this.pipe.destroy();
+    else this.endIfDone();
+  }
+
+  onClose(error: Error | undefined): void {
+    this.currentState = "closed";
+    const reason =
+      this.closeError ?? this.lost(error === undefined ? "the connection was closed" : error.message, error);
+    this.wheel.remove(this.closeTimer);
+    this.heartbeat.stop();
+    this.splitter.release();
+    this.outgoing.disconnect(reason);
+    this.incoming.disconnect(reason);
+    this.outbox.close();
+    this.owner.onClosed(this, reason);
+  }
+
+  // What the splitter says.
+
+  onFrame(buf: Buffer, start: number, end: number): void {
+    const type = buf[start + 4] as number;
+    if (this.currentState === "handshake" && type !== FrameType.SETTINGS) {
+      throw new FrameError(CloseReason.PROTOCOL_ERROR, `frame type ${type} came before SETTINGS`);
+    }
+    switch (type) {
+      case FrameType.RESPONSE:
+        this.outgoing.onResponse(buf, start, end);
+        break;
+      case FrameType.REQUEST:
+        this.incoming.onRequest(buf, start, end);
+        break;
+      case FrameType.METHOD:
+        this.incoming.onMethod(buf, start, end);
+        break;
+      case FrameType.CANCEL:
+        this.incoming.onCancel(buf, start);
+        break;
+      case FrameType.SETTINGS:
+        this.onSettings(buf, start, end);
+        break;
+      case FrameType.PING:
+        this.heartbeat.onPing(this.now);
+        this.outbox.append(PONG_FRAME);
+        break;
+      case FrameType.PONG:
+        if (--this.pingsSent === 0) this.peerSawDrain = this.isDraining;
+        break;
+      case FrameType.GOAWAY:
+        this.onGoAway(buf, start, end);
+        break;
+      default:
+        // MESSAGE, FRAGMENT and CREDIT can only be about a call that was refused; LEASE was not asked for; the rest is unknown.
+        break;
+    }
+    if (this.isDraining) this.endIfDone();
+  }
+
+  /** A call has ended: the connection may have been waiting for that. */
+  onCallEnded(): void {
+    if (this.isDraining || this.isPeerDraining || this.peerEnded) this.endIfDone();
+  }
+
+  private onSettings(buf: Buffer, start: number, end: number): void {
+    if (this.currentState !== "handshake") throw new FrameError(CloseReason.PROTOCOL_ERROR, "SETTINGS came twice");
+    this.peer = readSettings(decodeControl(() => Settings.decode(buf, start + HEADER_BYTES, end, 0), "SETTINGS"));
+    this.currentState = "open";
+    this.wheel.remove(this.closeTimer);
+    this.heartbeat.start(this.now);
+    this.hooks.counters.connectionsOpened++;
+    this.owner.onOpen(this);
+    this.outgoing.noticeRoom();
+  }
+
+  private onGoAway(buf: Buffer, start: number, end: number): void {
+    const reason = readArg(buf, start);
+    const { message } = decodeControl(() => Status.decode(buf, start + HEADER_BYTES, end, 0), "GOAWAY");
+    if (reason !== CloseReason.DRAIN) {
+      this.closeError ??= this.lost(`the peer closed the connection: ${closeReasonName(reason)}: ${message}`);
+      return;
+    }
+    this.isPeerDraining = true;
+    this.owner.onDraining(this);
+    this.endIfDone();
+  }
+
+  private greet(peerId: string, agent: string): void {
+    this.outbox.append(PREFACE);
+    beginFrame(this.outbox);
+    Settings.encode(announcement(this.limits, peerId, agent), this.outbox);
+    endFrame(this.outbox, FrameType.SETTINGS, 0, 0, 0);
+  }
+
+  private writeGoAway(reason: CloseReason, error: RpcError): void {
+    beginFrame(this.outbox);
+    encodeStatus(error, this.outbox, this.peer.maxFrameBytes);
+    endFrame(this.outbox, FrameType.GOAWAY, 0, reason, 0);
+    this.outbox.schedule();
+  }
+
+  /** A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. */
+  private pauseIfFull(): void {
+    if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.limits.maxUnsentBytes) return;
+    this.readingPaused = true;
+    this.pipe.pause();
+  }
+
+  private endIfDone(): void {
+    if (!this.isOpen || this.isBusy) return;
+    if (this.isPeerDraining || this.peerEnded || (this.isDraining && this.peerSawDrain)) this.end();
+  }
+
+  /** Sends what is written and ends this side; the peer has {@link LINGER_MS} to end its own. */
+  private end(): void {
+    this.currentState = "ended";
+    this.heartbeat.stop();
+    this.outbox.flush();
+    this.wheel.add(this.closeTimer, this.clock.now() + LINGER_MS);
+    this.pipe.end();
+    if (this.peerEnded) this.pipe.destroy();
+  }
+
+  private onCloseTimer(): void {
+    if (this.currentState === "handshake") {
+      this.fail(`the peer has not completed the handshake within ${this.limits.handshakeTimeoutMs} ms`);
+    } else {
+      this.pipe.destroy();
+    }
+  }
+
+  private fail(text: string): void {
+    this.destroy(this.lost(text));
+  }
+
+  private lost(text: string, cause?: Error): RpcError {
+    return localError(Code.UNAVAILABLE, `connection to ${this.remote} lost: ${text}`, "unsafe", cause);
+  }
+}
+
+/** Reads a message of the connection itself; bytes that do not decode break the protocol. */
+function decodeControl<T>(read: () => T, frame: string): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new FrameError(CloseReason.PROTOCOL_ERROR, `${frame}: ${(error as Error).message}`);
+  }
+}
