@@ -14,7 +14,7 @@ const DRAIN_MS = 10_000;
 const STEP_MS = 200;
 /** It is over when this many steps in a row were hardly faster than the fastest before them. */
 const LEVEL_STEPS = 3;
-const HARDLY = 1.03;
+const HARDLY = 1.05;
 
 const [system, mode, address, ...numbers] = process.argv.slice(2) as [System, Mode, string, ...string[]];
 const [payloadBytes, outstanding, longestWarmupMs, windowMs] = numbers.map(Number) as [number, number, number, number];
