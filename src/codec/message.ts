@@ -6,13 +6,20 @@ import { Writer } from "./writer.js";
 /** Messages may be nested this deep on the wire; one deeper is refused (the limit protobuf's own runtimes use). */
 export const MAX_MESSAGE_DEPTH = 100;
 
+/** Which generation of the functions that generated code calls this package has. Generated code names the one it needs. */
+export const RUNTIME_VERSION = 1;
+
 /** Appends the encoding of `message` at `writer.pos`. */
 export type EncodeFunction<Init> = (message: Init, writer: Writer) => void;
 /**
  * Reads a message from `buf[start, end)`. `depth` counts the messages around it (0 for the outermost). What it returns
- * never aliases `buf`. Throws {@link DecodeError}.
+ * never aliases `buf`. `into` is an earlier occurrence of the same field: protobuf merges the two, so its fields are
+ * where this reading begins (its lists and maps are taken over). Throws {@link DecodeError}.
  */
-export type DecodeFunction<T> = (buf: Buffer, start: number, end: number, depth: number) => T;
+export type DecodeFunction<T> = {
+  // Typed as a method so that MessageType<T> can stand where a MessageType<unknown> is wanted.
+  decode(buf: Buffer, start: number, end: number, depth: number, into?: T | undefined): T;
+}["decode"];
 
 /** Bytes that are not a valid message: the text says what was wrong, at which byte, in which message type. */
 export class DecodeError extends Error {
@@ -34,7 +41,14 @@ export class MessageType<T = unknown, Init = T> {
   /** Reads a message from a range of a buffer. */
   readonly decode: DecodeFunction<T>;
 
-  constructor(typeName: string, encode: EncodeFunction<Init>, decode: DecodeFunction<T>) {
+  /** `runtime` is the {@link RUNTIME_VERSION} that the functions were generated for; another one is refused here. */
+  constructor(
+    typeName: string,
+    encode: EncodeFunction<Init>,
+    decode: DecodeFunction<T>,
+    runtime: number = RUNTIME_VERSION,
+  ) {
+    if (runtime !== RUNTIME_VERSION) throw new Error(explainVersion(typeName, runtime));
     this.typeName = typeName;
     this.encode = encode;
     this.decode = decode;
@@ -54,4 +68,10 @@ export class MessageType<T = unknown, Init = T> {
     const buf = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.decode(buf, 0, buf.length, 0);
   }
+}
+
+function explainVersion(typeName: string, runtime: number): string {
+  const older = runtime < RUNTIME_VERSION;
+  const remedy = older ? "run `sluice generate` again" : "install the version of sluice that generated it";
+  return `${typeName} was generated for version ${runtime} of sluice/runtime, but this is version ${RUNTIME_VERSION}: ${remedy}`;
 }

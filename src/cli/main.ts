@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+// The `sluice` command: finds the subcommand, runs it, and turns what it threw into a line and an exit code.
+// 0: done. 1: the input has errors. 2: the command was used wrongly, or could not do its work.
+
+import { readFileSync } from "node:fs";
+import { generateCommand } from "./generate.js";
+import { UsageError } from "./usage.js";
+
+const HELP = `sluice: typed RPC from protobuf manifests
+
+  sluice generate <files or folders> --out <dir>    TypeScript for manifests
+  sluice <command> --help                           what a command takes
+  sluice --version`;
+
+const COMMANDS: Readonly<Record<string, (args: string[]) => number>> = { generate: generateCommand };
+
+process.exitCode = run(process.argv.slice(2));
+
+function run(args: string[]): number {
+  const [name, ...rest] = args;
+  if (name === "--version") return print(version());
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") return print(HELP);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined)
+    return complain(`unknown command "${name}"; commands are ${Object.keys(COMMANDS).join(", ")}`);
+  try {
+    return command(rest);
+  } catch (error) {
+    if (error instanceof UsageError || isSystemError(error)) return complain(error.message);
+    throw error;
+  }
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`);
+  return 0;
+}
+
+function complain(text: string): number {
+  process.stderr.write(`sluice: ${text}\n`);
+  return 2;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return (manifest as { version: string }).version;
+}
+
+/** What the operating system refused: a full disk, a missing permission. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}

@@ -1,0 +1,261 @@
+// Syntax -> the model's skeleton: every declaration with its full name, entered into the symbol table. References are
+// left as work for the linker, since the declarations they mean may be in files that come later.
+
+import { defaultFeatures } from "./features.js";
+import {
+  type Element,
+  type EnumModel,
+  type EnumValueModel,
+  type FieldModel,
+  type FileModel,
+  type MessageModel,
+  type MethodModel,
+  type OneofModel,
+  OptionMessage,
+  type ServiceModel,
+} from "./model.js";
+import type { SymbolTable } from "./scope.js";
+import type { Position, SourceFile } from "./source.js";
+import type {
+  DeclarationSyntax,
+  EnumSyntax,
+  ExtendSyntax,
+  FieldSyntax,
+  FileSyntax,
+  MessageSyntax,
+  MethodSyntax,
+  OneofSyntax,
+  OptionSyntax,
+  ServiceSyntax,
+} from "./syntax.js";
+
+/** A declaration whose options are still to be read, as a message of the type `google.protobuf.<schema>`. */
+export interface PendingOptions {
+  readonly element: Element;
+  readonly options: readonly OptionSyntax[];
+  readonly schema: string;
+  readonly scope: string;
+}
+
+/** A declaration together with what was written and where its names are looked up from. */
+export interface Pending<Model, Syntax> {
+  readonly model: Model;
+  readonly syntax: Syntax;
+  readonly scope: string;
+}
+
+/** An extension also has a type to extend. */
+export interface PendingExtension extends Pending<FieldModel, FieldSyntax> {
+  readonly extend: ExtendSyntax;
+}
+
+/** A file's model and the work that is left in it. */
+export interface DeclaredFile {
+  readonly model: FileModel;
+  readonly syntax: FileSyntax;
+  readonly messages: Pending<MessageModel, MessageSyntax>[];
+  readonly enums: Pending<EnumModel, EnumSyntax>[];
+  readonly fields: Pending<FieldModel, FieldSyntax>[];
+  readonly extensions: PendingExtension[];
+  readonly methods: Pending<MethodModel, MethodSyntax>[];
+  readonly options: PendingOptions[];
+}
+
+/** Declares everything in a file. */
+export function declareFile(syntax: FileSyntax, symbols: SymbolTable): DeclaredFile {
+  return new Declarer(syntax, symbols).run();
+}
+
+class Declarer {
+  private readonly source: SourceFile;
+  private readonly symbols: SymbolTable;
+  private readonly out: DeclaredFile;
+
+  constructor(syntax: FileSyntax, symbols: SymbolTable) {
+    this.source = syntax.source;
+    this.symbols = symbols;
+    const name = { text: syntax.source.name, offset: 0 };
+    const element = this.element({ name, comment: syntax.comment, options: syntax.options }, "");
+    const model: FileModel = {
+      ...element,
+      kind: "file",
+      edition: syntax.edition,
+      package: syntax.package?.text ?? "",
+      messages: [],
+      enums: [],
+      services: [],
+      extensions: [],
+    };
+    this.out = { model, syntax, messages: [], enums: [], fields: [], extensions: [], methods: [], options: [] };
+    this.needOptions(model, syntax.options, "FileOptions", model.package);
+  }
+
+  run(): DeclaredFile {
+    const { syntax, model } = this.out;
+    const scope = model.package;
+    for (const message of syntax.messages) model.messages.push(this.message(message, scope, undefined));
+    for (const declared of syntax.enums) model.enums.push(this.enum(declared, scope));
+    for (const service of syntax.services) model.services.push(this.service(service, scope));
+    for (const extend of syntax.extends) model.extensions.push(...this.extend(extend, scope));
+    return this.out;
+  }
+
+  private message(syntax: MessageSyntax, scope: string, parent: MessageModel | undefined): MessageModel {
+    const model: MessageModel = {
+      ...this.element(syntax, scope),
+      kind: "message",
+      file: this.out.model,
+      parent,
+      fields: [],
+      oneofs: [],
+      messages: [],
+      enums: [],
+      extensions: [],
+      localName: "",
+      initName: "",
+    };
+    this.declare(model, syntax, "MessageOptions", scope);
+    const inside = model.fullName;
+    for (const oneof of syntax.oneofs) model.oneofs.push(this.oneof(oneof, inside));
+    for (const field of syntax.fields) model.fields.push(this.messageField(field, model));
+    for (const nested of syntax.messages) model.messages.push(this.message(nested, inside, model));
+    for (const nested of syntax.enums) model.enums.push(this.enum(nested, inside));
+    for (const extend of syntax.extends) model.extensions.push(...this.extend(extend, inside));
+    this.out.messages.push({ model, syntax, scope: inside });
+    return model;
+  }
+
+  private oneof(syntax: OneofSyntax, scope: string): OneofModel {
+    const model: OneofModel = { ...this.element(syntax, scope), kind: "oneof", fields: [], localName: "" };
+    this.declare(model, syntax, "OneofOptions", scope);
+    return model;
+  }
+
+  private messageField(syntax: FieldSyntax, message: MessageModel): FieldModel {
+    const oneof = syntax.oneof === undefined ? undefined : message.oneofs[syntax.oneof];
+    const model = this.field(syntax, message.fullName, oneof);
+    oneof?.fields.push(model);
+    this.out.fields.push({ model, syntax, scope: message.fullName });
+    return model;
+  }
+
+  private extend(extend: ExtendSyntax, scope: string): FieldModel[] {
+    return extend.fields.map((syntax) => {
+      const model = this.field(syntax, scope, undefined);
+      this.out.extensions.push({ model, syntax, scope, extend });
+      return model;
+    });
+  }
+
+  private field(syntax: FieldSyntax, scope: string, oneof: OneofModel | undefined): FieldModel {
+    const model: FieldModel = {
+      ...this.element(syntax, scope),
+      kind: "field",
+      number: syntax.number,
+      cardinality: syntax.mapKey !== undefined ? "map" : syntax.label === "repeated" ? "repeated" : "single",
+      label: syntax.label,
+      mapKey: syntax.mapKey?.text as FieldModel["mapKey"],
+      oneof,
+      type: { kind: "scalar", scalar: "bytes" },
+      presence: "implicit",
+      packed: false,
+      delimited: syntax.group !== undefined,
+      extendee: undefined,
+      defaultValue: undefined,
+      jsonName: "",
+      localName: "",
+    };
+    this.declare(model, syntax, "FieldOptions", scope);
+    return model;
+  }
+
+  private enum(syntax: EnumSyntax, scope: string): EnumModel {
+    const model: EnumModel = {
+      ...this.element(syntax, scope),
+      kind: "enum",
+      file: this.out.model,
+      values: [],
+      localName: "",
+    };
+    this.declare(model, syntax, "EnumOptions", scope);
+    for (const valueSyntax of syntax.values) {
+      const value: EnumValueModel = {
+        ...this.element(valueSyntax, scope),
+        kind: "enum value",
+        number: valueSyntax.number,
+      };
+      this.declare(value, valueSyntax, "EnumValueOptions", scope);
+      model.values.push(value);
+    }
+    this.out.enums.push({ model, syntax, scope });
+    return model;
+  }
+
+  private service(syntax: ServiceSyntax, scope: string): ServiceModel {
+    const model: ServiceModel = {
+      ...this.element(syntax, scope),
+      kind: "service",
+      file: this.out.model,
+      methods: [],
+      localName: "",
+      clientName: "",
+      handlersName: "",
+    };
+    this.declare(model, syntax, "ServiceOptions", scope);
+    for (const method of syntax.methods) model.methods.push(this.method(method, model.fullName));
+    return model;
+  }
+
+  private method(syntax: MethodSyntax, scope: string): MethodModel {
+    const model: MethodModel = {
+      ...this.element(syntax, scope),
+      kind: "method",
+      methodKind: methodKind(syntax),
+      input: UNRESOLVED,
+      output: UNRESOLVED,
+      localName: "",
+      policy: { deadlineMs: undefined, oneWay: false, priority: undefined, idempotency: undefined },
+    };
+    this.declare(model, syntax, "MethodOptions", scope);
+    this.out.methods.push({ model, syntax, scope });
+    return model;
+  }
+
+  private declare(
+    model: Parameters<SymbolTable["add"]>[0],
+    syntax: DeclarationSyntax,
+    schema: string,
+    scope: string,
+  ): void {
+    this.symbols.add(model);
+    this.needOptions(model, syntax.options, schema, scope);
+  }
+
+  private needOptions(element: Element, options: readonly OptionSyntax[], schema: string, scope: string): void {
+    if (options.length > 0) this.out.options.push({ element, options, schema, scope });
+  }
+
+  private element(syntax: DeclarationSyntax, scope: string): Element {
+    const position: Position = { file: this.source, offset: syntax.name.offset };
+    const name = syntax.name.text;
+    return {
+      name,
+      fullName: scope === "" ? name : `${scope}.${name}`,
+      position,
+      comment: syntax.comment,
+      options: NO_OPTIONS,
+      features: defaultFeatures("proto3"),
+    };
+  }
+}
+
+/** Stands for the options of what has none; never written to. */
+const NO_OPTIONS = new OptionMessage();
+
+/** Stands for a type until the linker has found it; generation stops if it does not. */
+const UNRESOLVED = Object.freeze({ kind: "message", name: "", fullName: "" }) as unknown as MessageModel;
+
+function methodKind({ inputStream, outputStream }: MethodSyntax): MethodModel["methodKind"] {
+  if (inputStream) return outputStream ? "bidi-streaming" : "client-streaming";
+  return outputStream ? "server-streaming" : "unary";
+}

@@ -1,0 +1,48 @@
+// Which behaviour a declaration has: proto2 and proto3 fix it, editions let every level override it.
+// Source of the defaults: protobuf's feature settings for editions (descriptor.proto, FeatureSet).
+
+import type { Features, OptionMessage } from "./model.js";
+import type { Edition } from "./syntax.js";
+
+const EDITION_2023: Features = {
+  presence: "explicit",
+  closedEnums: false,
+  packed: true,
+  verifyUtf8: true,
+  delimited: false,
+};
+
+const DEFAULTS: Readonly<Record<Edition, Features>> = {
+  proto2: { presence: "explicit", closedEnums: true, packed: false, verifyUtf8: false, delimited: false },
+  proto3: { presence: "implicit", closedEnums: false, packed: true, verifyUtf8: true, delimited: false },
+  "2023": EDITION_2023,
+  "2024": EDITION_2023,
+};
+
+const PRESENCE = new Map<unknown, Features["presence"]>([
+  [1, "explicit"],
+  [2, "implicit"],
+  [3, "required"],
+]);
+
+/** The features of a file that overrides none. */
+export function defaultFeatures(edition: Edition): Features {
+  return DEFAULTS[edition];
+}
+
+/** `parent` with what `options` override (enum numbers of descriptor.proto's FeatureSet; 0 means unset). */
+export function overrideFeatures(parent: Features, options: OptionMessage): Features {
+  const set = options.message("features");
+  if (set === undefined) return parent;
+  const choose = (name: string, yes: number, inherited: boolean): boolean => {
+    const value = set.get(name);
+    return value === undefined || value === 0 ? inherited : value === yes;
+  };
+  return {
+    presence: PRESENCE.get(set.get("field_presence")) ?? parent.presence,
+    closedEnums: choose("enum_type", 2, parent.closedEnums),
+    packed: choose("repeated_field_encoding", 1, parent.packed),
+    verifyUtf8: choose("utf8_validation", 2, parent.verifyUtf8),
+    delimited: choose("message_encoding", 2, parent.delimited),
+  };
+}

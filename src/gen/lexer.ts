@@ -1,0 +1,202 @@
+// Manifest text -> tokens with positions and the comments that belong to them. It owns the lexical rules of the
+// protobuf language (comments, numbers, string escapes) and knows nothing of its grammar.
+// A comment belongs to the token that follows it without a blank line, or to the token it shares a line with.
+
+import type { Diagnostics, SourceFile } from "./source.js";
+
+/** What a token is; `end` is the one after the last. */
+export type TokenKind = "identifier" | "integer" | "float" | "string" | "symbol" | "end";
+
+/** One token of a manifest. */
+export interface Token {
+  readonly kind: TokenKind;
+  /** The token as written. */
+  readonly text: string;
+  /** Where it begins in the file's text. */
+  readonly offset: number;
+  /** The comment above it. */
+  readonly leading: string | undefined;
+  /** The comment after it on its line. */
+  trailing: string | undefined;
+}
+
+const BLANK = /[^\S\n]+/y;
+const LINE_COMMENT = /\/\/([^\n]*)/y;
+const BLOCK_COMMENT = /\/\*(.*?)\*\//sy;
+const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
+const FLOAT =
+  /(?:[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)[fF]?|[0-9]+[fF]/y;
+const INTEGER = /0[xX][0-9a-fA-F]+|[0-9]+/y;
+const STRING = /"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'/y;
+const SYMBOL = /[{}[\]()<>=;:,.+\-/]/y;
+const WORD_AFTER_NUMBER = /[A-Za-z0-9_]/;
+
+/** The tokens of a file, ending with one of kind `end`. What is no token is reported and left out. */
+export function tokenize(file: SourceFile, diagnostics: Diagnostics): Token[] {
+  return new Lexer(file, diagnostics).run();
+}
+
+class Lexer {
+  private readonly tokens: Token[] = [];
+  private readonly file: SourceFile;
+  private readonly diagnostics: Diagnostics;
+  private readonly text: string;
+  private pos = 0;
+  /** Comment lines that the next token gets unless a blank line follows. */
+  private comment: string[] = [];
+  /** Line breaks since the last token or comment. */
+  private breaks = 0;
+  private reported = false;
+
+  constructor(file: SourceFile, diagnostics: Diagnostics) {
+    this.file = file;
+    this.diagnostics = diagnostics;
+    this.text = file.text;
+    if (this.text.charCodeAt(0) === 0xfeff) this.pos = 1;
+  }
+
+  run(): Token[] {
+    for (;;) {
+      this.skipBlanks();
+      if (this.pos >= this.text.length) break;
+      this.readToken();
+    }
+    this.push("end", "", this.pos);
+    return this.tokens;
+  }
+
+  private skipBlanks(): void {
+    for (;;) {
+      if (this.text[this.pos] === "\n") this.breakLine();
+      else if (this.match(BLANK) === undefined && !this.skipComment()) return;
+    }
+  }
+
+  private breakLine(): void {
+    this.pos++;
+    if (++this.breaks > 1) this.comment = [];
+  }
+
+  private skipComment(): boolean {
+    const line = this.match(LINE_COMMENT);
+    if (line !== undefined) return this.keepComment([line[1]!]);
+    const block = this.match(BLOCK_COMMENT);
+    if (block !== undefined) return this.keepComment(blockLines(block[1]!));
+    return false;
+  }
+
+  private keepComment(lines: string[]): boolean {
+    const previous = this.tokens.at(-1);
+    if (this.breaks === 0 && previous !== undefined && this.comment.length === 0 && previous.trailing === undefined) {
+      previous.trailing = lines.join("\n");
+    } else {
+      this.comment.push(...lines);
+    }
+    this.breaks = 0;
+    return true;
+  }
+
+  private readToken(): void {
+    const start = this.pos;
+    if (this.take("identifier", IDENTIFIER)) return;
+    if (this.take("float", FLOAT) || this.take("integer", INTEGER)) {
+      this.checkNumberEnd(start);
+      return;
+    }
+    if (this.take("string", STRING) || this.take("symbol", SYMBOL)) return;
+    this.skipBadCharacter(start);
+  }
+
+  private take(kind: TokenKind, pattern: RegExp): boolean {
+    const start = this.pos;
+    const found = this.match(pattern);
+    if (found === undefined) return false;
+    this.push(kind, found[0], start);
+    return true;
+  }
+
+  private push(kind: TokenKind, text: string, offset: number): void {
+    const leading = this.comment.length === 0 ? undefined : this.comment.join("\n");
+    this.tokens.push({ kind, text, offset, leading, trailing: undefined });
+    this.comment = [];
+    this.breaks = 0;
+    this.reported = false;
+  }
+
+  private match(pattern: RegExp): RegExpExecArray | undefined {
+    pattern.lastIndex = this.pos;
+    const found = pattern.exec(this.text);
+    if (found === null) return undefined;
+    this.pos = pattern.lastIndex;
+    return found;
+  }
+
+  private checkNumberEnd(start: number): void {
+    const next = this.text[this.pos];
+    if (next !== undefined && WORD_AFTER_NUMBER.test(next))
+      this.report(start, "a number must be followed by a space or a symbol");
+  }
+
+  private skipBadCharacter(start: number): void {
+    this.pos++;
+    const character = this.text[start]!;
+    if (character === '"' || character === "'") {
+      this.report(start, "this string is not closed on its line");
+      const lineEnd = this.text.indexOf("\n", start);
+      this.pos = lineEnd === -1 ? this.text.length : lineEnd;
+    } else if (this.text.startsWith("/*", start)) {
+      this.report(start, "this comment is not closed");
+      this.pos = this.text.length;
+    } else {
+      this.report(start, `unexpected character ${JSON.stringify(character)}`);
+    }
+  }
+
+  /** One error for a run of bad characters is enough. */
+  private report(offset: number, text: string): void {
+    if (!this.reported) this.diagnostics.error({ file: this.file, offset }, text);
+    this.reported = true;
+  }
+}
+
+function blockLines(body: string): string[] {
+  const lines = body
+    .split("\n")
+    .map((line, index) => (index === 0 ? line.replace(/^\*/, "") : line.replace(/^\s*\*?/, "")));
+  while (lines.length > 0 && lines[0]!.trim() === "") lines.shift();
+  while (lines.length > 0 && lines.at(-1)!.trim() === "") lines.pop();
+  return lines;
+}
+
+const SIMPLE_ESCAPES: ReadonlyMap<string, number> = new Map(
+  Object.entries({ a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11, "\\": 92, "'": 39, '"': 34, "?": 63 }),
+);
+const ESCAPE = /\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))/gs;
+
+/** The bytes that a string token stands for, or undefined if it has an escape that protobuf does not know. */
+export function unquote(text: string): Buffer | undefined {
+  const body = text.slice(1, -1);
+  if (!body.includes("\\")) return Buffer.from(body);
+  const parts: Buffer[] = [];
+  let copied = 0;
+  for (const found of body.matchAll(ESCAPE)) {
+    const bytes = unescapeOne(found);
+    if (bytes === undefined) return undefined;
+    parts.push(Buffer.from(body.slice(copied, found.index)), bytes);
+    copied = found.index + found[0].length;
+  }
+  parts.push(Buffer.from(body.slice(copied)));
+  return Buffer.concat(parts);
+}
+
+function unescapeOne([, octal, hex, short, long, other]: RegExpMatchArray): Buffer | undefined {
+  if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8) & 255);
+  if (hex !== undefined) return Buffer.of(Number.parseInt(hex, 16));
+  const code = short ?? long;
+  if (code !== undefined) {
+    const point = Number.parseInt(code, 16);
+    return point > 0x10ffff ? undefined : Buffer.from(String.fromCodePoint(point));
+  }
+  const simple = SIMPLE_ESCAPES.get(other!);
+  return simple === undefined ? undefined : Buffer.of(simple);
+}

@@ -1,0 +1,198 @@
+// What the emitters work on: manifests with every name resolved, every option read and every TypeScript name chosen.
+// The linker makes it; it is the same whether the manifests were parsed from text or described by another compiler.
+
+import type { Position } from "./source.js";
+import type { Edition } from "./syntax.js";
+
+/** protobuf's scalar types. */
+export type Scalar =
+  | "double"
+  | "float"
+  | "int32"
+  | "int64"
+  | "uint32"
+  | "uint64"
+  | "sint32"
+  | "sint64"
+  | "fixed32"
+  | "fixed64"
+  | "sfixed32"
+  | "sfixed64"
+  | "bool"
+  | "string"
+  | "bytes";
+
+/** Every scalar type's name. */
+export const SCALARS: ReadonlySet<string> = new Set<Scalar>([
+  "double",
+  "float",
+  "int32",
+  "int64",
+  "uint32",
+  "uint64",
+  "sint32",
+  "sint64",
+  "fixed32",
+  "fixed64",
+  "sfixed32",
+  "sfixed64",
+  "bool",
+  "string",
+  "bytes",
+]);
+
+/** The value of an option, read as its schema says: messages are maps from field name to value. */
+export type OptionResult = string | number | bigint | boolean | Uint8Array | OptionResult[] | OptionMessage;
+/** The fields that an option sets, and where each was set. */
+export class OptionMessage {
+  readonly values: Map<string, OptionResult> = new Map();
+  readonly positions: Map<string, Position> = new Map();
+
+  /** A field's value; extensions are named in full, in brackets: `[sluice.method]`. */
+  get(name: string): OptionResult | undefined {
+    return this.values.get(name);
+  }
+
+  /** A field's value where it is a message. */
+  message(name: string): OptionMessage | undefined {
+    const value = this.values.get(name);
+    return value instanceof OptionMessage ? value : undefined;
+  }
+}
+
+/** What editions make configurable, and what proto2 and proto3 fix. */
+export interface Features {
+  readonly presence: "explicit" | "implicit" | "required";
+  readonly closedEnums: boolean;
+  readonly packed: boolean;
+  readonly verifyUtf8: boolean;
+  readonly delimited: boolean;
+}
+
+/** What every part of the model has. */
+export interface Element {
+  /** The name in the manifest. */
+  readonly name: string;
+  /** The name with its package and its parents, without a leading dot. */
+  readonly fullName: string;
+  readonly position: Position;
+  readonly comment: string | undefined;
+  options: OptionMessage;
+  features: Features;
+}
+
+/** What a field holds. */
+export type FieldType =
+  | { readonly kind: "scalar"; readonly scalar: Scalar }
+  | { readonly kind: "enum"; readonly enum: EnumModel }
+  | { readonly kind: "message"; readonly message: MessageModel };
+
+/** A field or an extension. */
+export interface FieldModel extends Element {
+  readonly kind: "field";
+  readonly number: number;
+  readonly cardinality: "single" | "repeated" | "map";
+  /** The label as written; undefined for an extension of the model to find. */
+  readonly label: "optional" | "required" | "repeated" | undefined;
+  readonly mapKey: Scalar | undefined;
+  readonly oneof: OneofModel | undefined;
+  /** For a map, of its values. */
+  type: FieldType;
+  presence: Features["presence"];
+  packed: boolean;
+  /** True where the wire carries a group rather than a length-prefixed message. */
+  delimited: boolean;
+  /** The message that an extension extends. */
+  extendee: MessageModel | undefined;
+  /** proto2's `[default = ...]`. */
+  defaultValue: OptionResult | undefined;
+  /** lowerCamelCase, as proto3 JSON has it. */
+  jsonName: string;
+  /** The property's name in TypeScript. */
+  localName: string;
+}
+
+/** A oneof that a manifest declares (not the synthetic one of a proto3 `optional`). */
+export interface OneofModel extends Element {
+  readonly kind: "oneof";
+  readonly fields: FieldModel[];
+  localName: string;
+}
+
+/** A message type. */
+export interface MessageModel extends Element {
+  readonly kind: "message";
+  readonly file: FileModel;
+  readonly parent: MessageModel | undefined;
+  readonly fields: FieldModel[];
+  readonly oneofs: OneofModel[];
+  readonly messages: MessageModel[];
+  readonly enums: EnumModel[];
+  readonly extensions: FieldModel[];
+  /** The exported TypeScript name, and that of what encoding accepts. */
+  localName: string;
+  initName: string;
+}
+
+/** One value of an enum. */
+export interface EnumValueModel extends Element {
+  readonly kind: "enum value";
+  readonly number: number;
+}
+
+/** An enum type. */
+export interface EnumModel extends Element {
+  readonly kind: "enum";
+  readonly file: FileModel;
+  readonly values: EnumValueModel[];
+  localName: string;
+}
+
+/** One rpc. */
+export interface MethodModel extends Element {
+  readonly kind: "method";
+  readonly methodKind: "unary" | "client-streaming" | "server-streaming" | "bidi-streaming";
+  input: MessageModel;
+  output: MessageModel;
+  localName: string;
+  policy: MethodPolicy;
+}
+
+/** What `option (sluice.method)` and the service's defaults say about an rpc. */
+export interface MethodPolicy {
+  readonly deadlineMs: number | undefined;
+  readonly oneWay: boolean;
+  readonly priority: "low" | "normal" | "high" | undefined;
+  readonly idempotency: "no-side-effects" | "idempotent" | undefined;
+}
+
+/** A service. */
+export interface ServiceModel extends Element {
+  readonly kind: "service";
+  readonly file: FileModel;
+  readonly methods: MethodModel[];
+  localName: string;
+  clientName: string;
+  handlersName: string;
+}
+
+/** One manifest. */
+export interface FileModel extends Element {
+  readonly kind: "file";
+  readonly edition: Edition;
+  readonly package: string;
+  readonly messages: MessageModel[];
+  readonly enums: EnumModel[];
+  readonly services: ServiceModel[];
+  readonly extensions: FieldModel[];
+}
+
+/** All messages of a file, nested ones after what holds them. */
+export function allMessages(holder: { readonly messages: readonly MessageModel[] }): MessageModel[] {
+  return holder.messages.flatMap((message) => [message, ...allMessages(message)]);
+}
+
+/** All enums of a file, wherever they are nested. */
+export function allEnums(file: FileModel): EnumModel[] {
+  return [...file.enums, ...allMessages(file).flatMap((message) => message.enums)];
+}

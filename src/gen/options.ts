@@ -1,0 +1,259 @@
+// Options, read as their own schema says: `deprecated` is a field of google.protobuf.FieldOptions, `(google.api.http)`
+// an extension of it found by the scoping rules, and a value must fit the field it is for. 64-bit integers keep every
+// digit, and an identifier is an enum value only where the schema has an enum.
+
+import {
+  type FieldModel,
+  type FieldType,
+  type MessageModel,
+  OptionMessage,
+  type OptionResult,
+  type Scalar,
+} from "./model.js";
+import type { Declaration, SymbolTable, View } from "./scope.js";
+import type { Diagnostics, Position, SourceFile } from "./source.js";
+import type { AggregateField, OptionPart, OptionSyntax, OptionValue } from "./syntax.js";
+
+/** Integer types and what they can hold. */
+const INTEGER_RANGES: ReadonlyMap<Scalar, readonly [bigint, bigint]> = new Map(
+  (["int", "sint", "sfixed"] as const)
+    .flatMap((prefix): [Scalar, readonly [bigint, bigint]][] => [
+      [`${prefix}32`, [-(1n << 31n), (1n << 31n) - 1n]],
+      [`${prefix}64`, [-(1n << 63n), (1n << 63n) - 1n]],
+    ])
+    .concat(
+      (["uint", "fixed"] as const).flatMap((prefix): [Scalar, readonly [bigint, bigint]][] => [
+        [`${prefix}32`, [0n, (1n << 32n) - 1n]],
+        [`${prefix}64`, [0n, (1n << 64n) - 1n]],
+      ]),
+    ),
+);
+
+/** Where options are read: who sees what, and who hears of mistakes. */
+export interface OptionContext {
+  readonly symbols: SymbolTable;
+  readonly diagnostics: Diagnostics;
+  readonly view: View;
+  readonly source: SourceFile;
+  /** The full name of what the options are written in. */
+  readonly scope: string;
+}
+
+/** Reads options into a message of type `schema`. */
+export function readOptions(
+  options: readonly OptionSyntax[],
+  schema: MessageModel,
+  context: OptionContext,
+): OptionMessage {
+  const result = new OptionMessage();
+  const reader = new OptionReader(context);
+  for (const option of options) reader.set(result, schema, option);
+  return result;
+}
+
+/** Reads one value as a field of `type` would have it; undefined if it does not fit, which is reported. */
+export function readOptionValue(value: OptionValue, type: FieldType, context: OptionContext): OptionResult | undefined {
+  return new OptionReader(context).value(value, type);
+}
+
+class OptionReader {
+  private readonly context: OptionContext;
+
+  constructor(context: OptionContext) {
+    this.context = context;
+  }
+
+  /** Sets one option: walks its path to the field that it names, then reads the value as that field. */
+  set(target: OptionMessage, schema: MessageModel, { path, value }: OptionSyntax): void {
+    let message = target;
+    let type = schema;
+    for (const [index, part] of path.entries()) {
+      const field = this.field(type, part);
+      if (field === undefined) return;
+      if (index === path.length - 1) {
+        this.assign(message, field, part, value);
+        return;
+      }
+      if (field.type.kind !== "message") {
+        this.error(part.offset, `option "${part.text}" has no fields of its own`);
+        return;
+      }
+      message = stepInto(message, field);
+      type = field.type.message;
+    }
+  }
+
+  private assign(message: OptionMessage, field: FieldModel, at: OptionPart, value: OptionValue): void {
+    const key = keyOf(field);
+    if (field.cardinality !== "single") {
+      this.append(message, key, field, at, value);
+      return;
+    }
+    if (message.values.has(key)) {
+      this.error(at.offset, `option "${at.text}" is set twice`);
+      return;
+    }
+    if (value.kind === "list") {
+      this.error(value.offset, `option "${at.text}" takes one value, not a list`);
+      return;
+    }
+    const result = this.value(value, field.type);
+    if (result !== undefined) message.values.set(key, result);
+    message.positions.set(key, this.position(value.offset));
+  }
+
+  private append(message: OptionMessage, key: string, field: FieldModel, at: OptionPart, value: OptionValue): void {
+    const known = message.values.get(key);
+    const list: OptionResult[] = Array.isArray(known) ? known : [];
+    for (const item of value.kind === "list" ? value.items : [value]) {
+      const result = field.cardinality === "map" ? this.mapEntry(item) : this.value(item, field.type);
+      if (result !== undefined) list.push(result);
+    }
+    message.values.set(key, list);
+    message.positions.set(key, this.position(at.offset));
+  }
+
+  private mapEntry(value: OptionValue): OptionResult | undefined {
+    if (value.kind === "aggregate") return new OptionMessage();
+    return this.mismatch(value, "a map entry { key: ... value: ... }");
+  }
+
+  /** Reads a value as `type`. */
+  value(value: OptionValue, type: FieldType): OptionResult | undefined {
+    if (type.kind === "message") return this.message(value, type.message);
+    if (type.kind === "enum") return this.enumValue(value, type);
+    return this.scalar(value, type.scalar);
+  }
+
+  private message(value: OptionValue, type: MessageModel): OptionResult | undefined {
+    if (value.kind !== "aggregate") return this.mismatch(value, `a ${type.fullName}, written { ... }`);
+    const result = new OptionMessage();
+    for (const field of value.fields) this.aggregateField(result, type, field);
+    return result;
+  }
+
+  private aggregateField(result: OptionMessage, type: MessageModel, { name, value }: AggregateField): void {
+    if (name.text.includes("/")) return;
+    const field = this.field(type, name);
+    if (field !== undefined) this.assign(result, field, name, value);
+  }
+
+  private enumValue(
+    value: OptionValue,
+    { enum: type }: Extract<FieldType, { kind: "enum" }>,
+  ): OptionResult | undefined {
+    if (value.kind !== "identifier") return this.mismatch(value, `a value of the enum ${type.fullName}`);
+    const found = type.values.find(({ name }) => name === value.text);
+    if (found !== undefined) return found.number;
+    const names = type.values.map(({ name }) => name).slice(0, 12);
+    return this.mismatch(value, `a value of the enum ${type.fullName} (${names.join(", ")})`);
+  }
+
+  private scalar(value: OptionValue, scalar: Scalar): OptionResult | undefined {
+    if (scalar === "string" || scalar === "bytes") {
+      if (value.kind !== "string") return this.mismatch(value, `a ${scalar}`);
+      return scalar === "bytes" ? new Uint8Array(value.value) : value.value.toString();
+    }
+    if (scalar === "bool") return this.bool(value);
+    if (scalar === "float" || scalar === "double") return this.float(value, scalar);
+    return this.integer(value, scalar);
+  }
+
+  private bool(value: OptionValue): OptionResult | undefined {
+    if (value.kind !== "identifier" || (value.text !== "true" && value.text !== "false"))
+      return this.mismatch(value, "true or false");
+    return value.text === "true";
+  }
+
+  private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
+    if (value.kind === "float") return value.value;
+    if (value.kind === "integer") return Number(value.value);
+    if (value.kind === "identifier" && value.text === "inf") return Number.POSITIVE_INFINITY;
+    if (value.kind === "identifier" && value.text === "nan") return Number.NaN;
+    return this.mismatch(value, `a ${scalar}`);
+  }
+
+  private integer(value: OptionValue, scalar: Scalar): OptionResult | undefined {
+    if (value.kind !== "integer") return this.mismatch(value, `a whole number (${scalar})`);
+    const [least, most] = INTEGER_RANGES.get(scalar)!;
+    if (value.value < least || value.value > most)
+      return this.mismatch(value, `a number from ${least} to ${most} (${scalar})`);
+    return scalar.endsWith("64") ? value.value : Number(value.value);
+  }
+
+  private field(type: MessageModel, part: OptionPart): FieldModel | undefined {
+    return part.extension ? this.extension(type, part) : this.ownField(type, part);
+  }
+
+  private ownField(type: MessageModel, part: OptionPart): FieldModel | undefined {
+    const field = type.fields.find(({ name }) => name === part.text);
+    if (field === undefined)
+      this.error(part.offset, `unknown option "${part.text}": ${type.fullName} has no such field`);
+    return field;
+  }
+
+  private extension(type: MessageModel, part: OptionPart): FieldModel | undefined {
+    const { symbols, view, scope } = this.context;
+    const isExtension = (found: Declaration): found is FieldModel =>
+      found.kind === "field" && found.extendee !== undefined;
+    const { found, unimported } = symbols.lookup(part.text, scope, view, isExtension);
+    if (found !== undefined && isExtension(found)) {
+      if (found.extendee === type) return found;
+      this.error(
+        part.offset,
+        `option "(${part.text})" extends ${found.extendee?.fullName}, but this is a ${type.fullName}`,
+      );
+      return undefined;
+    }
+    const near = symbols.nearest(part.text, view, (other) => isExtension(other) && other.extendee === type);
+    const hint =
+      unimported !== undefined
+        ? `; ${unimported}, which has it, is not imported`
+        : near !== undefined
+          ? `; did you mean "(${near})"?`
+          : "";
+    this.error(part.offset, `unknown option "(${part.text})"${hint}`);
+    return undefined;
+  }
+
+  private mismatch(value: OptionValue, wanted: string): undefined {
+    this.error(value.offset, `expected ${wanted}, found ${describeValue(value)}`);
+    return undefined;
+  }
+
+  private error(offset: number, text: string): void {
+    this.context.diagnostics.error(this.position(offset), text);
+  }
+
+  private position(offset: number): Position {
+    return { file: this.context.source, offset };
+  }
+}
+
+function keyOf(field: FieldModel): string {
+  return field.extendee === undefined ? field.name : `[${field.fullName}]`;
+}
+
+function stepInto(message: OptionMessage, field: FieldModel): OptionMessage {
+  const key = keyOf(field);
+  const known = message.message(key);
+  if (known !== undefined) return known;
+  const created = new OptionMessage();
+  message.values.set(key, created);
+  return created;
+}
+
+function describeValue(value: OptionValue): string {
+  switch (value.kind) {
+    case "aggregate":
+      return "{ ... }";
+    case "list":
+      return "[ ... ]";
+    case "identifier":
+      return value.text;
+    case "string":
+      return JSON.stringify(value.value.toString().slice(0, 60));
+    default:
+      return String(value.value);
+  }
+}

@@ -1,0 +1,640 @@
+// Tokens -> what the manifest says (`syntax.ts`), by recursive descent over protobuf's grammar (proto2, proto3 and
+// editions). It reports every syntax error it can: after one it resumes at the next statement.
+// It resolves no names and reads no option; both need other files. Nesting is bounded, so hostile input cannot
+// exhaust the stack.
+
+import { type Token, type TokenKind, tokenize, unquote } from "./lexer.js";
+import type { Diagnostics, SourceFile } from "./source.js";
+import type {
+  AggregateField,
+  EnumSyntax,
+  EnumValueSyntax,
+  ExtendSyntax,
+  FieldSyntax,
+  FileSyntax,
+  ImportSyntax,
+  MessageSyntax,
+  MethodSyntax,
+  NumberRange,
+  OneofSyntax,
+  OptionPart,
+  OptionSyntax,
+  OptionValue,
+  ServiceSyntax,
+  Text,
+} from "./syntax.js";
+
+/** Messages, groups and option values may be nested this deep (protoc's own limit for messages is 32). */
+export const MAX_NESTING = 64;
+/** The largest number that `to max` stands for in a message. */
+export const MAX_FIELD_NUMBER = 536_870_911;
+/** The largest number of an enum value. */
+export const MAX_ENUM_NUMBER = 2_147_483_647;
+
+const LABELS = new Set(["optional", "required", "repeated"]);
+
+/** Reads a manifest. Errors go to `diagnostics`; what could be read is returned all the same. */
+export function parse(source: SourceFile, diagnostics: Diagnostics): FileSyntax {
+  return new Parser(source, diagnostics).file();
+}
+
+/** Unwinds to the statement loop that resumes after a syntax error, which was already reported. */
+class SyntaxFailure extends Error {}
+
+class Parser {
+  private readonly source: SourceFile;
+  private readonly diagnostics: Diagnostics;
+  private readonly tokens: Token[];
+  private index = 0;
+  private depth = 0;
+
+  constructor(source: SourceFile, diagnostics: Diagnostics) {
+    this.source = source;
+    this.diagnostics = diagnostics;
+    this.tokens = tokenize(source, diagnostics);
+  }
+
+  file(): FileSyntax {
+    const file: FileSyntax = {
+      source: this.source,
+      edition: "proto2",
+      package: undefined,
+      comment: this.tokens[0]!.leading,
+      imports: [],
+      options: [],
+      messages: [],
+      enums: [],
+      services: [],
+      extends: [],
+    };
+    if (this.peek.text === "syntax" || this.peek.text === "edition") this.attempt(() => this.syntax(file));
+    else this.diagnostics.warning({ file: this.source, offset: 0 }, "no syntax is given, so this is read as proto2");
+    while (this.peek.kind !== "end") this.attempt(() => this.topLevel(file));
+    return file;
+  }
+
+  private syntax(file: FileSyntax): void {
+    const keyword = this.advance();
+    this.expect("=");
+    const offset = this.peek.offset;
+    const value = this.string().toString();
+    const known = keyword.text === "syntax" ? ["proto2", "proto3"] : ["2023", "2024"];
+    if (!known.includes(value))
+      this.fail(offset, `unknown ${keyword.text} "${value}"; known are ${known.join(" and ")}`);
+    file.edition = value as FileSyntax["edition"];
+    this.expect(";");
+  }
+
+  private topLevel(file: FileSyntax): void {
+    const token = this.peek;
+    switch (token.text) {
+      case ";":
+        this.advance();
+        return;
+      case "package":
+        this.package(file);
+        return;
+      case "import":
+        file.imports.push(this.import());
+        return;
+      case "option":
+        file.options.push(this.optionStatement());
+        return;
+      case "message":
+        file.messages.push(this.message());
+        return;
+      case "enum":
+        file.enums.push(this.enum());
+        return;
+      case "service":
+        file.services.push(this.service());
+        return;
+      case "extend":
+        file.extends.push(this.extend(file.messages));
+        return;
+      default:
+        if (this.isVisibility()) {
+          this.visible(file.messages, file.enums);
+          return;
+        }
+        this.unexpected("a message, enum, service, extend, import, option or package");
+    }
+  }
+
+  /** True at edition 2024's `export message`, `local enum` and the like. */
+  private isVisibility(): boolean {
+    const next = this.tokens[this.index + 1]?.text;
+    return (this.peek.text === "export" || this.peek.text === "local") && (next === "message" || next === "enum");
+  }
+
+  private visible(messages: MessageSyntax[], enums: EnumSyntax[]): void {
+    this.advance();
+    if (this.peek.text === "message") messages.push(this.message());
+    else enums.push(this.enum());
+  }
+
+  private package(file: FileSyntax): void {
+    const { offset } = this.advance();
+    if (file.package !== undefined) this.fail(offset, "a manifest has one package; this is the second");
+    file.package = this.qualifiedName();
+    this.expect(";");
+  }
+
+  private import(): ImportSyntax {
+    this.advance();
+    const kind = ["public", "weak", "option"].includes(this.peek.text)
+      ? (this.advance().text as ImportSyntax["kind"])
+      : "plain";
+    const offset = this.peek.offset;
+    const path = { text: this.string().toString(), offset };
+    this.expect(";");
+    return { path, kind };
+  }
+
+  // Messages
+
+  private message(): MessageSyntax {
+    const comment = this.commentHere();
+    this.advance();
+    const message = newMessage(this.identifier(), comment);
+    this.block(() => this.messageStatement(message));
+    return message;
+  }
+
+  private messageStatement(message: MessageSyntax): void {
+    switch (this.peek.text) {
+      case "message":
+        message.messages.push(this.message());
+        return;
+      case "enum":
+        message.enums.push(this.enum());
+        return;
+      case "extend":
+        message.extends.push(this.extend(message.messages));
+        return;
+      case "oneof":
+        this.oneof(message);
+        return;
+      case "option":
+        message.options.push(this.optionStatement());
+        return;
+      case "reserved":
+        this.reserved(message, MAX_FIELD_NUMBER);
+        return;
+      case "extensions":
+        this.extensions(message);
+        return;
+      default:
+        if (this.isVisibility()) {
+          this.visible(message.messages, message.enums);
+          return;
+        }
+        message.fields.push(this.field(message.messages, undefined));
+    }
+  }
+
+  private field(groups: MessageSyntax[], oneof: number | undefined): FieldSyntax {
+    const comment = this.commentHere();
+    const labelOffset = this.peek.offset;
+    const label = LABELS.has(this.peek.text) ? (this.advance().text as FieldSyntax["label"]) : undefined;
+    if (this.peek.text === "group" && this.tokens[this.index + 1]?.kind === "identifier") {
+      return this.group(groups, { comment, label, labelOffset, oneof });
+    }
+    const mapKey = this.mapKey();
+    const type = this.typeName();
+    if (mapKey !== undefined) this.expect(">");
+    const name = this.identifier();
+    const { number, offset: numberOffset } = this.assignedNumber();
+    const options = this.inlineOptions();
+    const end = this.expect(";");
+    return {
+      name,
+      comment: comment ?? end.trailing,
+      options,
+      label,
+      labelOffset,
+      type,
+      mapKey,
+      number,
+      numberOffset,
+      group: undefined,
+      oneof,
+    };
+  }
+
+  private mapKey(): Text | undefined {
+    if (this.peek.text !== "map" || this.tokens[this.index + 1]?.text !== "<") return undefined;
+    this.advance();
+    this.advance();
+    const key = this.typeName();
+    this.expect(",");
+    return key;
+  }
+
+  private group(
+    groups: MessageSyntax[],
+    field: Pick<FieldSyntax, "comment" | "label" | "labelOffset" | "oneof">,
+  ): FieldSyntax {
+    this.advance();
+    const type = this.identifier();
+    const { number, offset: numberOffset } = this.assignedNumber();
+    const options = this.inlineOptions();
+    const group = newMessage(type, field.comment);
+    groups.push(group);
+    this.block(() => this.messageStatement(group));
+    const name = { text: type.text.toLowerCase(), offset: type.offset };
+    return { ...field, name, options, type, mapKey: undefined, number, numberOffset, group };
+  }
+
+  private oneof(message: MessageSyntax): void {
+    const comment = this.commentHere();
+    this.advance();
+    const oneof: OneofSyntax = { name: this.identifier(), comment, options: [] };
+    const index = message.oneofs.push(oneof) - 1;
+    this.block(() => {
+      if (this.peek.text === "option") oneof.options.push(this.optionStatement());
+      else message.fields.push(this.field(message.messages, index));
+    });
+  }
+
+  private extend(groups: MessageSyntax[]): ExtendSyntax {
+    this.advance();
+    const extend: ExtendSyntax = { extendee: this.typeName(), fields: [] };
+    this.block(() => extend.fields.push(this.field(groups, undefined)));
+    return extend;
+  }
+
+  private extensions(message: MessageSyntax): void {
+    this.advance();
+    message.extensionRanges.push(...this.ranges(MAX_FIELD_NUMBER));
+    this.inlineOptions();
+    this.expect(";");
+  }
+
+  private reserved(target: { reservedRanges: NumberRange[]; reservedNames: Text[] }, max: number): void {
+    this.advance();
+    if (this.peek.kind === "string" || this.peek.kind === "identifier") {
+      do target.reservedNames.push(this.reservedName());
+      while (this.take(","));
+    } else {
+      target.reservedRanges.push(...this.ranges(max));
+    }
+    this.expect(";");
+  }
+
+  private reservedName(): Text {
+    const { offset } = this.peek;
+    return this.peek.kind === "string" ? { text: this.string().toString(), offset } : this.identifier();
+  }
+
+  private ranges(max: number): NumberRange[] {
+    const ranges: NumberRange[] = [];
+    do {
+      const { number: first, offset } = this.number();
+      const last = this.take("to") ? this.rangeEnd(max) : first;
+      if (last < first) this.diagnostics.error({ file: this.source, offset }, "this range ends before it begins");
+      ranges.push({ first, last, offset });
+    } while (this.take(","));
+    return ranges;
+  }
+
+  private rangeEnd(max: number): number {
+    return this.take("max") ? max : this.number().number;
+  }
+
+  // Enums and services
+
+  private enum(): EnumSyntax {
+    const comment = this.commentHere();
+    this.advance();
+    const declared: EnumSyntax = {
+      name: this.identifier(),
+      comment,
+      options: [],
+      values: [],
+      reservedRanges: [],
+      reservedNames: [],
+    };
+    this.block(() => {
+      const isValue = this.tokens[this.index + 1]?.text === "=";
+      if (this.peek.text === "option" && !isValue) declared.options.push(this.optionStatement());
+      else if (this.peek.text === "reserved" && !isValue) this.reserved(declared, MAX_ENUM_NUMBER);
+      else declared.values.push(this.enumValue());
+    });
+    return declared;
+  }
+
+  private enumValue(): EnumValueSyntax {
+    const comment = this.commentHere();
+    const name = this.identifier();
+    const { number, offset: numberOffset } = this.assignedNumber();
+    const options = this.inlineOptions();
+    const end = this.expect(";");
+    return { name, comment: comment ?? end.trailing, options, number, numberOffset };
+  }
+
+  private service(): ServiceSyntax {
+    const comment = this.commentHere();
+    this.advance();
+    const service: ServiceSyntax = { name: this.identifier(), comment, options: [], methods: [] };
+    this.block(() => {
+      if (this.peek.text === "option") service.options.push(this.optionStatement());
+      else if (this.peek.text === "rpc") service.methods.push(this.method());
+      else this.unexpected("rpc or option");
+    });
+    return service;
+  }
+
+  private method(): MethodSyntax {
+    const comment = this.commentHere();
+    this.advance();
+    const name = this.identifier();
+    const input = this.methodType();
+    this.expect("returns");
+    const output = this.methodType();
+    const options: OptionSyntax[] = [];
+    const end = this.peek;
+    if (end.text === "{") this.block(() => options.push(this.optionStatement()));
+    else this.expect(";");
+    return {
+      name,
+      comment: comment ?? end.trailing,
+      options,
+      input: input.type,
+      output: output.type,
+      inputStream: input.stream,
+      outputStream: output.stream,
+    };
+  }
+
+  private methodType(): { type: Text; stream: boolean } {
+    this.expect("(");
+    const next = this.tokens[this.index + 1];
+    const stream = this.peek.text === "stream" && (next?.kind === "identifier" || next?.text === ".");
+    if (stream) this.advance();
+    const type = this.typeName();
+    this.expect(")");
+    return { type, stream };
+  }
+
+  // Options
+
+  private optionStatement(): OptionSyntax {
+    if (this.peek.text !== "option") this.unexpected("option");
+    this.advance();
+    const option = this.option();
+    this.expect(";");
+    return option;
+  }
+
+  private inlineOptions(): OptionSyntax[] {
+    const options: OptionSyntax[] = [];
+    if (!this.take("[")) return options;
+    do options.push(this.option());
+    while (this.take(","));
+    this.expect("]");
+    return options;
+  }
+
+  private option(): OptionSyntax {
+    const { offset } = this.peek;
+    const path: OptionPart[] = [];
+    do path.push(this.optionPart());
+    while (this.take("."));
+    this.expect("=");
+    return { path, value: this.optionValue(), offset };
+  }
+
+  private optionPart(): OptionPart {
+    if (!this.take("(")) return { ...this.identifier(), extension: false };
+    const name = this.typeName();
+    this.expect(")");
+    return { ...name, extension: true };
+  }
+
+  private optionValue(): OptionValue {
+    const { offset, kind, text } = this.peek;
+    if (text === "{" || text === "<") return this.aggregate();
+    if (text === "[") return this.list();
+    if (kind === "string") return { kind: "string", value: this.string(), offset };
+    if (text === "-" || text === "+" || kind === "integer" || kind === "float") return this.numericValue();
+    if (kind === "identifier") return { kind: "identifier", text: this.advance().text, offset };
+    return this.unexpected("a value");
+  }
+
+  private numericValue(): OptionValue {
+    const { offset } = this.peek;
+    const negative = this.sign();
+    const token = this.advance();
+    if (token.kind === "integer") {
+      const value = BigInt(decimalOrOctal(token.text));
+      return { kind: "integer", value: negative ? -value : value, offset };
+    }
+    const value = floatValue(token);
+    if (value === undefined) return this.fail(token.offset, `expected a number, found ${describe(token)}`);
+    return { kind: "float", value: negative ? -value : value, offset };
+  }
+
+  private sign(): boolean {
+    if (this.take("-")) return true;
+    this.take("+");
+    return false;
+  }
+
+  private aggregate(): OptionValue {
+    const open = this.advance();
+    const close = open.text === "{" ? "}" : ">";
+    const fields: AggregateField[] = [];
+    this.enter(open.offset);
+    while (!this.take(close)) {
+      fields.push(this.aggregateField());
+      if (!this.take(",")) this.take(";");
+    }
+    this.depth--;
+    return { kind: "aggregate", fields, offset: open.offset };
+  }
+
+  private aggregateField(): AggregateField {
+    const name = this.aggregateName();
+    const isMessage = this.peek.text === "{" || this.peek.text === "<";
+    if (!this.take(":") && !isMessage) this.unexpected('":"');
+    return { name, value: this.optionValue() };
+  }
+
+  private aggregateName(): OptionPart {
+    if (!this.take("[")) return { ...this.identifier(), extension: false };
+    const name = this.typeName();
+    const prefix = this.take("/") ? this.typeName() : undefined;
+    this.expect("]");
+    return {
+      text: prefix === undefined ? name.text : `${name.text}/${prefix.text}`,
+      offset: name.offset,
+      extension: true,
+    };
+  }
+
+  private list(): OptionValue {
+    const open = this.advance();
+    const items: OptionValue[] = [];
+    this.enter(open.offset);
+    if (!this.take("]")) {
+      do items.push(this.optionValue());
+      while (this.take(","));
+      this.expect("]");
+    }
+    this.depth--;
+    return { kind: "list", items, offset: open.offset };
+  }
+
+  // Small parts
+
+  private qualifiedName(): Text {
+    const first = this.identifier();
+    let text = first.text;
+    while (this.take(".")) text += `.${this.identifier().text}`;
+    return { text, offset: first.offset };
+  }
+
+  private typeName(): Text {
+    const { offset } = this.peek;
+    const prefix = this.take(".") ? "." : "";
+    return { text: prefix + this.qualifiedName().text, offset };
+  }
+
+  private identifier(): Text {
+    if (this.peek.kind !== "identifier") this.unexpected("a name");
+    const { text, offset } = this.advance();
+    return { text, offset };
+  }
+
+  private string(): Buffer {
+    if (this.peek.kind !== "string") this.unexpected("a string");
+    const parts: Buffer[] = [];
+    while (this.peek.kind === "string") {
+      const token = this.advance();
+      parts.push(unquote(token.text) ?? this.fail(token.offset, "this string has an unknown escape"));
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+
+  private assignedNumber(): { number: number; offset: number } {
+    this.expect("=");
+    return this.number();
+  }
+
+  private number(): { number: number; offset: number } {
+    const { offset } = this.peek;
+    const negative = this.sign();
+    if (this.peek.kind !== "integer") this.unexpected("a whole number");
+    const value = Number(decimalOrOctal(this.advance().text));
+    return { number: negative ? -value : value, offset };
+  }
+
+  // Blocks and recovery
+
+  private block(statement: () => void): void {
+    const open = this.expect("{");
+    this.enter(open.offset);
+    while (!this.take("}")) {
+      if (this.peek.kind === "end") this.fail(open.offset, "this { is never closed");
+      if (!this.take(";")) this.attempt(statement);
+    }
+    this.depth--;
+  }
+
+  private enter(offset: number): void {
+    if (++this.depth > MAX_NESTING) this.fail(offset, `nested more than ${MAX_NESTING} deep`);
+  }
+
+  /** Runs a statement; after a syntax error in it, continues at the next one of the same block. */
+  private attempt(statement: () => void): void {
+    const { index, depth } = this;
+    try {
+      statement();
+    } catch (error) {
+      if (!(error instanceof SyntaxFailure)) throw error;
+      this.depth = depth;
+      this.skipStatement(index);
+    }
+  }
+
+  private skipStatement(start: number): void {
+    this.index = start;
+    let open = 0;
+    while (this.peek.kind !== "end") {
+      const { text } = this.peek;
+      if (text === "}" && open === 0) {
+        if (this.depth === 0) this.advance();
+        return;
+      }
+      this.advance();
+      if (text === "{") open++;
+      if (text === "}") open--;
+      if (open === 0 && (text === ";" || text === "}")) return;
+    }
+  }
+
+  private commentHere(): string | undefined {
+    return this.peek.leading;
+  }
+
+  private get peek(): Token {
+    return this.tokens[this.index]!;
+  }
+
+  private advance(): Token {
+    const token = this.tokens[this.index]!;
+    if (token.kind !== "end") this.index++;
+    return token;
+  }
+
+  private take(text: string): boolean {
+    if (this.peek.text !== text || this.peek.kind === "string") return false;
+    this.advance();
+    return true;
+  }
+
+  private expect(text: string): Token {
+    if (this.peek.text !== text) this.unexpected(`"${text}"`);
+    return this.advance();
+  }
+
+  private unexpected(wanted: string): never {
+    this.fail(this.peek.offset, `expected ${wanted}, found ${describe(this.peek)}`);
+  }
+
+  private fail(offset: number, text: string): never {
+    this.diagnostics.error({ file: this.source, offset }, text);
+    throw new SyntaxFailure(text);
+  }
+}
+
+function newMessage(name: Text, comment: string | undefined): MessageSyntax {
+  return {
+    name,
+    comment,
+    options: [],
+    fields: [],
+    oneofs: [],
+    messages: [],
+    enums: [],
+    extends: [],
+    extensionRanges: [],
+    reservedRanges: [],
+    reservedNames: [],
+  };
+}
+
+function decimalOrOctal(text: string): string {
+  return /^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text;
+}
+
+function floatValue({ kind, text }: { kind: TokenKind; text: string }): number | undefined {
+  if (kind === "float") return Number.parseFloat(text);
+  if (text === "inf" || text === "infinity") return Number.POSITIVE_INFINITY;
+  return text === "nan" ? Number.NaN : undefined;
+}
+
+function describe(token: Token): string {
+  return token.kind === "end" ? "the end of the file" : JSON.stringify(token.text.slice(0, 60));
+}

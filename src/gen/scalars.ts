@@ -1,0 +1,68 @@
+// How each scalar type looks in TypeScript and on the wire: a table for the emitters.
+
+import type { FieldModel, Scalar } from "./model.js";
+
+/** What emitters know of a scalar type. */
+export interface ScalarTraits {
+  /** Its TypeScript type. */
+  readonly type: "number" | "bigint" | "boolean" | "string" | "Uint8Array";
+  /** The expression for what a message without the field has. */
+  readonly zero: string;
+  /** The part of `read*` and `write*` that names it. */
+  readonly verb: string;
+  /** The wire type of one value. */
+  readonly wireType: 0 | 1 | 2 | 5;
+  /** The most bytes that a value takes without its tag; undefined where that depends on the value. */
+  readonly maxBytes: number | undefined;
+}
+
+const number = (verb: string, wireType: 0 | 1 | 5, maxBytes: number): ScalarTraits => ({
+  type: "number",
+  zero: "0",
+  verb,
+  wireType,
+  maxBytes,
+});
+const bigint = (verb: string, wireType: 0 | 1, maxBytes: number): ScalarTraits => ({
+  type: "bigint",
+  zero: "0n",
+  verb,
+  wireType,
+  maxBytes,
+});
+
+/** The traits of every scalar type. */
+export const SCALAR_TRAITS: Readonly<Record<Scalar, ScalarTraits>> = {
+  double: number("Double", 1, 8),
+  float: number("Float", 5, 4),
+  int32: number("Int32", 0, 10),
+  uint32: number("Uint32", 0, 5),
+  sint32: number("Sint32", 0, 5),
+  fixed32: number("Fixed32", 5, 4),
+  sfixed32: number("Sfixed32", 5, 4),
+  int64: bigint("Int64", 0, 10),
+  uint64: bigint("Uint64", 0, 10),
+  sint64: bigint("Sint64", 0, 10),
+  fixed64: bigint("Fixed64", 1, 8),
+  sfixed64: bigint("Sfixed64", 1, 8),
+  bool: { type: "boolean", zero: "false", verb: "Bool", wireType: 0, maxBytes: 1 },
+  string: { type: "string", zero: '""', verb: "String", wireType: 2, maxBytes: undefined },
+  bytes: { type: "Uint8Array", zero: "NO_BYTES", verb: "Bytes", wireType: 2, maxBytes: undefined },
+};
+
+/** How `jstype` wants a 64-bit integer: undefined is bigint. */
+export function int64As(field: FieldModel): "string" | "number" | undefined {
+  const jstype = field.options.get("jstype");
+  if (field.type.kind !== "scalar" || SCALAR_TRAITS[field.type.scalar].type !== "bigint") return undefined;
+  return jstype === 1 ? "string" : jstype === 2 ? "number" : undefined;
+}
+
+/** A field's tag as a number. */
+export function tagOf(number: number, wireType: number): number {
+  return number * 8 + wireType;
+}
+
+/** How many bytes a varint of this value takes. */
+export function varintBytes(value: number): number {
+  return Math.max(1, Math.ceil(Math.log2(value + 1) / 7));
+}

@@ -1,0 +1,139 @@
+// What a manifest says, as written: declarations with positions, names unresolved, options unread. The parser makes
+// it and the linker reads it; anything that could describe a manifest (a descriptor set) can be turned into it.
+
+import type { SourceFile } from "./source.js";
+
+/** A piece of text and where it stands. */
+export interface Text {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** One part of an option's name: `(google.api.http)` is an extension, `deprecated` is not. */
+export interface OptionPart extends Text {
+  readonly extension: boolean;
+}
+
+/** The value of an option, before it is read as what the option's type wants. */
+export type OptionValue =
+  | { readonly kind: "identifier"; readonly text: string; readonly offset: number }
+  | { readonly kind: "integer"; readonly value: bigint; readonly offset: number }
+  | { readonly kind: "float"; readonly value: number; readonly offset: number }
+  | { readonly kind: "string"; readonly value: Buffer; readonly offset: number }
+  | { readonly kind: "aggregate"; readonly fields: readonly AggregateField[]; readonly offset: number }
+  | { readonly kind: "list"; readonly items: readonly OptionValue[]; readonly offset: number };
+
+/** One `name: value` of an option written as `{ ... }`. */
+export interface AggregateField {
+  readonly name: OptionPart;
+  readonly value: OptionValue;
+}
+
+/** `option name = value;` or one entry of `[name = value]`. */
+export interface OptionSyntax {
+  readonly path: readonly OptionPart[];
+  readonly value: OptionValue;
+  readonly offset: number;
+}
+
+/** What every declaration has. */
+export interface DeclarationSyntax {
+  readonly name: Text;
+  readonly comment: string | undefined;
+  readonly options: OptionSyntax[];
+}
+
+/** A closed range of numbers. */
+export interface NumberRange {
+  readonly first: number;
+  readonly last: number;
+  readonly offset: number;
+}
+
+/** `reserved` and `extensions` statements. */
+export interface Reservations {
+  readonly reservedRanges: NumberRange[];
+  readonly reservedNames: Text[];
+}
+
+/** A field, an extension, or a group (which also has a `body`). */
+export interface FieldSyntax extends DeclarationSyntax {
+  readonly label: "optional" | "required" | "repeated" | undefined;
+  readonly labelOffset: number;
+  /** For a map, the type of its values. */
+  readonly type: Text;
+  /** For a map, the type of its keys. */
+  readonly mapKey: Text | undefined;
+  readonly number: number;
+  readonly numberOffset: number;
+  /** The message that a group declares beside its field. */
+  readonly group: MessageSyntax | undefined;
+  /** Index into the message's oneofs. */
+  readonly oneof: number | undefined;
+}
+
+/** `oneof name { ... }`. */
+export interface OneofSyntax extends DeclarationSyntax {}
+
+/** `extend Extendee { fields }`. */
+export interface ExtendSyntax {
+  readonly extendee: Text;
+  readonly fields: FieldSyntax[];
+}
+
+/** `message Name { ... }`. */
+export interface MessageSyntax extends DeclarationSyntax, Reservations {
+  readonly fields: FieldSyntax[];
+  readonly oneofs: OneofSyntax[];
+  readonly messages: MessageSyntax[];
+  readonly enums: EnumSyntax[];
+  readonly extends: ExtendSyntax[];
+  readonly extensionRanges: NumberRange[];
+}
+
+/** `NAME = number;` in an enum. */
+export interface EnumValueSyntax extends DeclarationSyntax {
+  readonly number: number;
+  readonly numberOffset: number;
+}
+
+/** `enum Name { ... }`. */
+export interface EnumSyntax extends DeclarationSyntax, Reservations {
+  readonly values: EnumValueSyntax[];
+}
+
+/** `rpc Name(Input) returns (Output);`. */
+export interface MethodSyntax extends DeclarationSyntax {
+  readonly input: Text;
+  readonly output: Text;
+  readonly inputStream: boolean;
+  readonly outputStream: boolean;
+}
+
+/** `service Name { ... }`. */
+export interface ServiceSyntax extends DeclarationSyntax {
+  readonly methods: MethodSyntax[];
+}
+
+/** `import "path";`. */
+export interface ImportSyntax {
+  readonly path: Text;
+  readonly kind: "plain" | "public" | "weak" | "option";
+}
+
+/** How a manifest's defaults are chosen: by its syntax or by its edition. */
+export type Edition = "proto2" | "proto3" | "2023" | "2024";
+
+/** One manifest. */
+export interface FileSyntax {
+  readonly source: SourceFile;
+  edition: Edition;
+  package: Text | undefined;
+  readonly comment: string | undefined;
+  readonly imports: ImportSyntax[];
+  readonly options: OptionSyntax[];
+  readonly messages: MessageSyntax[];
+  readonly enums: EnumSyntax[];
+  readonly services: ServiceSyntax[];
+  readonly extends: ExtendSyntax[];
+}
