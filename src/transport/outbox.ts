@@ -48,6 +48,7 @@ export class Outbox extends Writer {
 
   constructor(pipe: Pipe, slabs: SlabPool, clock: Clock) {
     super(0);
+    this.buf = NO_SLAB;
     this.pipe = pipe;
     this.slabs = slabs;
     this.clock = clock;
