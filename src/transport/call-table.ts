@@ -2,7 +2,7 @@
 // Invariant: a slot is free, live, or abandoned; an abandoned one (its call was cancelled or timed out here) becomes free
 // only when the peer has answered it, so that no id is used again while the peer may still speak of it.
 
-import { GENERATION_STEP, slotOf } from "../codec/frame.js";
+import { GENERATION_STEP, MAX_SLOTS, slotOf } from "../codec/frame.js";
 import type { OutgoingCall } from "./outgoing-call.js";
 
 /** What the slot of a call that has been given up holds. */
@@ -15,7 +15,11 @@ export type Stray = "late" | "unknown";
 export class CallTable {
   private readonly calls: (OutgoingCall | typeof ABANDONED | undefined)[] = [];
   private readonly ids: number[] = [];
-  private readonly free: number[] = [];
+  private free: number[] = [];
+  /** Slots at or above this are not used again: the peer does not have them. */
+  private maxSlots = MAX_SLOTS;
+  /** Slots that were used and are not used again. */
+  private retired = 0;
   private readonly side: 0 | 1;
 
   /** `side` is bit 0 of every id: 0 for the side that dialed, 1 for the side that accepted. */
@@ -25,7 +29,7 @@ export class CallTable {
 
   /** Slots that are not free. */
   get inUse(): number {
-    return this.calls.length - this.free.length;
+    return this.calls.length - this.free.length - this.retired;
   }
 
   /** Gives `call` a slot and returns its id. */
@@ -48,8 +52,17 @@ export class CallTable {
     if (this.ids[slot] !== id || call === undefined) return "unknown";
     this.calls[slot] = undefined;
     this.ids[slot] = (id + GENERATION_STEP) >>> 0;
-    this.free.push(slot);
+    if (slot < this.maxSlots) this.free.push(slot);
+    else this.retired++;
     return call ?? "late";
+  }
+
+  /** The peer has `maxSlots` slots, perhaps fewer than were used before it said so. */
+  limit(maxSlots: number): void {
+    const usable = this.free.filter((slot) => slot < maxSlots);
+    this.retired += this.free.length - usable.length;
+    this.free = usable;
+    this.maxSlots = maxSlots;
   }
 
   /** The call has ended here; its slot waits for the peer's answer. */
@@ -60,7 +73,7 @@ export class CallTable {
   /** Empties the table and returns the calls that were live, in the order of their slots. */
   clear(): OutgoingCall[] {
     const live = this.calls.filter((call) => call !== undefined && call !== ABANDONED);
-    this.calls.length = this.ids.length = this.free.length = 0;
+    this.calls.length = this.ids.length = this.free.length = this.retired = 0;
     return live;
   }
 

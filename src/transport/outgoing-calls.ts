@@ -62,6 +62,11 @@ export class OutgoingCalls {
     return !session.outbox.isBlocked || session.outbox.unsentBytes < session.limits.maxUnsentBytes;
   }
 
+  /** The peer has announced its limits. */
+  onPeerLimits(): void {
+    this.table.limit(this.session.peer.maxCalls);
+  }
+
   /** The owner found no room and wants to hear when there is some. */
   awaitRoom(): void {
     this.roomIsAwaited = true;

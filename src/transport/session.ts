@@ -319,6 +319,7 @@ export class Session implements PipeSink, FrameSink {
     this.wheel.remove(this.closeTimer);
     this.heartbeat.start(this.now);
     this.hooks.counters.connectionsOpened++;
+    this.outgoing.onPeerLimits();
     this.owner.onOpen(this);
     this.outgoing.noticeRoom();
   }
