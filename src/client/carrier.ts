@@ -125,7 +125,7 @@ export abstract class Carrier implements SessionOwner {
   }
 
   /** True once `close` was called. */
-  protected get isClosed(): boolean {
+  get isClosed(): boolean {
     return this.closedError !== undefined;
   }
 

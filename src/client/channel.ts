@@ -102,7 +102,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
         settle();
       };
       const onConnect = (): void => end(resolve);
-      const onClosed = (): void => end(() => reject(localError(Code.UNAVAILABLE, "the channel is closed", "safe")));
+      const onClosed = (): void => end(() => reject(closedError()));
       const timer = new CallbackTimer(() => end(() => reject(this.notReady(timeoutMs))));
       if (this.state === "closed") return onClosed();
       this.wheel.add(timer, this.options.clock.now() + checkTimeout(timeoutMs));
@@ -135,6 +135,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
 
   private start(method: AnyMethod, request: unknown, options: CallOptions): Promise<unknown> {
     const { signal, timeoutMs } = options;
+    if (this.carrier.isClosed) return Promise.reject(closedError());
     if (signal?.aborted === true) {
       return Promise.reject(
         localError(Code.CANCELLED, `${method.path}: the signal was aborted before the call`, "safe", signal.reason),
@@ -172,6 +173,10 @@ function parseAddresses(given: string | readonly string[]): Address[] {
   });
   if (addresses.length === 0) throw localError(Code.INVALID_ARGUMENT, "connect: no address was given", "never");
   return addresses;
+}
+
+function closedError(): RpcError {
+  return localError(Code.UNAVAILABLE, "the channel is closed", "safe");
 }
 
 function expired(method: AnyMethod, timeoutMs: number): RpcError {

@@ -119,15 +119,12 @@ export class PooledCarrier extends Carrier implements CallHolder {
   /** Ends a borrow, if there is one: a connection that can be used again goes back, another one is destroyed. */
   private giveBack(session: Session): void {
     const slot = this.slots.get(session);
-    if (slot === undefined) return;
+    if (slot === undefined || !this.pool.isBorrowedResource(slot)) return;
     const isIdle = session.isUsable && session.outgoing.pending === 0;
-    if (!this.pool.isBorrowedResource(slot)) {
-      if (!isIdle) this.slots.delete(session);
-    } else if (isIdle && this.pool.available < this.options.maxIdleConnections && !this.isClosed) {
+    if (isIdle && this.pool.available < this.options.maxIdleConnections && !this.isClosed) {
       wheelOf(this.clock).add(slot.idleTimer, this.clock.now() + this.options.idleTimeoutMs);
       void this.pool.release(slot);
     } else {
-      this.slots.delete(session);
       void this.pool.destroy(slot);
     }
     this.pump();
@@ -142,6 +139,8 @@ export class PooledCarrier extends Carrier implements CallHolder {
 
   private destroySlot({ session, idleTimer }: Slot): void {
     wheelOf(this.clock).remove(idleTimer);
-    if (session !== NO_SESSION) session.finish();
+    if (session === NO_SESSION) return;
+    this.slots.delete(session);
+    session.finish();
   }
 }
