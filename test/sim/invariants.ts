@@ -44,6 +44,10 @@ export interface Evidence {
   readonly faults: ReadonlySet<FaultKind>;
   /** The stalls of its client. */
   readonly stalls: readonly Stall[];
+  /** True if few calls may wait at the client. */
+  readonly hasTinyQueue: boolean;
+  /** True if one of its servers takes fewer calls than a client may send before it knows the limit. */
+  readonly hasTightServer: boolean;
   /** True if the client was closed before the call ended. */
   readonly closed: boolean;
 }
@@ -118,11 +122,18 @@ const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
   [REFUSAL, ({ plan }) => plan.behaviour === "refuse"],
   [Code.INVALID_ARGUMENT, ({ plan }, { runs }) => plan.behaviour === "garble" && runs === 0],
   [Code.UNIMPLEMENTED, ({ plan }, { runs }) => !plan.known && runs === 0],
-  [Code.RESOURCE_EXHAUSTED, ({ plan }) => Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES],
+  [Code.RESOURCE_EXHAUSTED, wasTooMuch],
   [Code.CANCELLED, ({ abortedMs, endMs }, { closed }) => closed || (abortedMs !== undefined && abortedMs <= endMs)],
   [Code.DEADLINE_EXCEEDED, hadToExpire],
   [Code.UNAVAILABLE, couldNotBeServed],
 ]);
+
+/** A message above the limit, a full queue at the client, or more calls at once than the server takes. */
+function wasTooMuch({ plan, error }: CallRecord, { runs, writes, hasTinyQueue, hasTightServer }: Evidence): boolean {
+  if (Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES) return true;
+  if (error?.retry === "never" || runs > 0) return false;
+  return writes === 0 ? hasTinyQueue : hasTightServer;
+}
 
 /** Not before its time; and if nothing was wrong, only because the handler takes longer than the caller waits. */
 function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults }: Evidence): boolean {

@@ -166,6 +166,8 @@ export class End implements Pipe {
   /** What comes in is thrown away: the incoming lane has broken. */
   private deaf = false;
   private gone = false;
+  private cause: Error | undefined;
+  private closeTold = false;
 
   constructor(context: LinkContext, link: Link, host: Host, remote: string) {
     this.context = context;
@@ -188,14 +190,14 @@ export class End implements Pipe {
 
   open(sink: PipeSink): void {
     this.sink = sink;
-    this.host.nextTurn(() => this.drain());
+    this.host.nextTurn(() => (this.gone ? this.tellClose() : this.drain()));
   }
 
   write(buf: Buffer, start: number, end: number): boolean {
+    this.context.onWrite(this, buf.subarray(start, end));
     if (this.gone) return true;
     if (this.held !== undefined) throw new Error(`${this.remote}: write before onDrain`);
     if (this.ended) throw new Error(`${this.remote}: write after end`);
-    this.context.onWrite(this, buf.subarray(start, end));
     if (this.backlog.includes("reset")) {
       this.failSoon();
       return true;
@@ -325,11 +327,19 @@ export class End implements Pipe {
 
   private close(cause: Error | undefined): void {
     this.gone = true;
+    this.cause = cause;
     this.held = undefined;
     this.backlog = [];
     this.context.trace.note(`${this.link.name} ${this.host.name} close ${cause?.message ?? ""}`);
     this.context.onGone(this);
-    this.host.nextTurn(() => this.sink?.onClose(cause));
+    this.host.nextTurn(() => this.tellClose());
+  }
+
+  /** Tells the sink once; one that is not there yet is told when it opens the pipe. */
+  private tellClose(): void {
+    if (this.sink === undefined || this.closeTold) return;
+    this.closeTold = true;
+    this.sink.onClose(this.cause);
   }
 
   private later(callback: () => void): void {

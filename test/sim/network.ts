@@ -74,7 +74,7 @@ export class FaultyNetwork implements LinkContext {
   private readonly bindings = new Map<string, Binding>();
   private readonly ways = new Map<string, Way>();
   private readonly live = new Set<Link>();
-  /** Links that went silent for ever: they affect their client until it gives them up. */
+  /** Links that broke or went silent for ever: they affect their client until it gives them up. */
   private readonly mourned = new Map<Link, Strike>();
   /** Addresses whose server is down, and why. */
   private readonly down = new Map<string, "crash" | "power-loss">();
@@ -139,7 +139,7 @@ export class FaultyNetwork implements LinkContext {
   }
 
   onBroken(link: Link, kind: "cut" | "half-close"): void {
-    this.strike(kind, link.client, this.world.now() + STRIKE_MS);
+    this.mourned.set(link, this.strike(kind, link.client, Number.POSITIVE_INFINITY));
   }
 
   onWrite(end: End, bytes: Buffer): void {

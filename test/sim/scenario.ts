@@ -13,7 +13,9 @@ export const MAX_FAULT_MS = 4_000;
 export const MAX_FRAME_BYTES = 131_072;
 
 /** A queue that overflows. */
-const TINY_QUEUE_CALLS = 6;
+export const TINY_QUEUE_CALLS = 6;
+/** Calls that a client may have under way before the server has announced its limit (PROTOCOL.md). */
+const INITIAL_MAX_CALLS = 128;
 const MIN_CALLS = 200;
 const MIN_FAULTS = 5;
 /** What a frame may hold beside the payload of a request or reply. */
@@ -81,6 +83,11 @@ export interface Scenario {
   readonly servers: readonly ServerPlan[];
   readonly clients: readonly ClientPlan[];
   readonly faults: readonly FaultPlan[];
+}
+
+/** True if the server takes fewer calls than a client may send before it knows. */
+export function isTight({ maxCallsPerConnection }: ServerPlan): boolean {
+  return maxCallsPerConnection < INITIAL_MAX_CALLS;
 }
 
 /** Draws a scenario. */

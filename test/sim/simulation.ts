@@ -13,7 +13,15 @@ import { StrikeLog } from "./faults.js";
 import { Injector } from "./injector.js";
 import { type CallRecord, findFaults } from "./invariants.js";
 import { FaultyNetwork } from "./network.js";
-import { type CallPlan, drawScenario, MAX_FAULT_MS, type Scenario, WORK_MS } from "./scenario.js";
+import {
+  type CallPlan,
+  drawScenario,
+  isTight,
+  MAX_FAULT_MS,
+  type Scenario,
+  TINY_QUEUE_CALLS,
+  WORK_MS,
+} from "./scenario.js";
 import { SimServer } from "./server.js";
 import { Trace } from "./trace.js";
 import { WireTap } from "./wire-tap.js";
@@ -194,6 +202,8 @@ class Run {
       writes: this.tap.writesOf(nonce),
       faults,
       stalls: client.host.stalls,
+      hasTinyQueue: client.plan.maxWaitingCalls === TINY_QUEUE_CALLS,
+      hasTightServer: client.plan.servers.some((index) => isTight(this.scenario.servers[index]!)),
       closed: record.endMs >= client.closedMs,
     });
     for (const text of found) this.complain(text);
