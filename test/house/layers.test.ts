@@ -1,0 +1,103 @@
+// The layers of ARCHITECTURE.md hold: who may import whom, where node:net may be named, no cycles, no barrels.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../../src");
+
+/** Layer -> the layers that it may import, its own aside. A file directly in src/ is a layer of its own. */
+const allowed: Record<string, readonly string[]> = {
+  codec: [],
+  transport: ["codec"],
+  call: ["transport", "codec"],
+  client: ["call", "transport", "codec"],
+  server: ["call", "transport", "codec"],
+  gen: ["codec"],
+  "runtime.ts": ["call", "codec"],
+  "index.ts": ["client", "server", "call", "transport", "codec"],
+  "testing.ts": ["client", "server", "call", "transport", "codec"],
+  cli: ["gen", "client", "server", "call", "transport", "codec"],
+};
+
+/** The only files that may re-export everything of others. */
+const faces = ["index.ts", "runtime.ts", "testing.ts", "codec/message-runtime.ts"];
+
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+
+function imports(file: string): string[] {
+  const text = sources.get(file) ?? "";
+  return [...text.matchAll(/^(?:import|export)\b[^"';]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gms)].map(
+    (m) => (m[1] ?? m[2]) as string,
+  );
+}
+
+function ownImports(file: string): string[] {
+  return imports(file)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => relative(root, resolve(root, dirname(file), specifier)).replace(/\.js$/, ".ts"));
+}
+
+const layerOf = (file: string): string => file.split("/")[0] as string;
+
+test("every import points to a layer below", () => {
+  const wrong = files.flatMap((file) =>
+    ownImports(file)
+      .filter(
+        (target) => layerOf(target) !== layerOf(file) && !(allowed[layerOf(file)] ?? []).includes(layerOf(target)),
+      )
+      .map((target) => `${file} imports ${target}`),
+  );
+  expect(wrong).toEqual([]);
+  expect(files.map(layerOf).filter((layer) => allowed[layer] === undefined)).toEqual([]);
+});
+
+test("an import names a file that exists", () => {
+  const missing = files.flatMap((file) =>
+    ownImports(file)
+      .filter((target) => !sources.has(target))
+      .map((target) => `${file}: ${target}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+test("sockets are named in one file", () => {
+  const users = files.filter((file) =>
+    imports(file).some((specifier) => /^node:(net|tls|http|https|dgram)$/.test(specifier)),
+  );
+  expect(users).toEqual(["transport/socket.ts"]);
+});
+
+test("the codec and the protocol core read no clock and draw no random numbers", () => {
+  const users = files.filter(
+    (file) =>
+      /^(codec|transport|call|client|server)\//.test(file) &&
+      /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate)\(/.test(sources.get(file) ?? ""),
+  );
+  expect(users).toEqual(["transport/clock.ts"]);
+});
+
+test("no imports go in circles at run time", () => {
+  const valueImports = (file: string): string[] => {
+    const text = (sources.get(file) ?? "").replace(/^(import|export) type\b[^;]*;/gms, "");
+    return [...text.matchAll(/^(?:import|export)\b[^"';]*?from\s+"(\.[^"]+)"/gms)].map((m) =>
+      relative(root, resolve(root, dirname(file), m[1] as string)).replace(/\.js$/, ".ts"),
+    );
+  };
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+    if (path.includes(file) || done.has(file)) return;
+    for (const target of valueImports(file)) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(cycles).toEqual([]);
+});
+
+test("only the faces re-export whole files, and nothing is exported as default", () => {
+  expect(files.filter((file) => /^export \*/m.test(sources.get(file) ?? "") && !faces.includes(file))).toEqual([]);
+  expect(files.filter((file) => /^export default/m.test(sources.get(file) ?? ""))).toEqual([]);
+});
