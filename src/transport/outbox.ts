@@ -44,6 +44,7 @@ export class Outbox extends Writer {
   /** The position, in the connection, of the current slab's first byte. */
   private base = 0;
   private scheduled = false;
+  private ending = false;
   private stopped = false;
 
   constructor(pipe: Pipe, slabs: SlabPool, clock: Clock) {
@@ -107,6 +108,13 @@ export class Outbox extends Writer {
     this.writeQueue();
     if (this.start > this.handed && !this.isBlocked) this.writeCurrent();
     if (this.pos === this.handed) this.recycle();
+    if (this.ending && this.unsentBytes === 0) this.endPipe();
+  }
+
+  /** Sends what is finished, then ends the pipe; what is written after that never leaves the process. */
+  end(): void {
+    this.ending = true;
+    this.flush();
   }
 
   /** The pipe has taken the write that it had not taken at once. */
@@ -144,6 +152,11 @@ export class Outbox extends Writer {
     if (this.start > this.handed) this.flush();
     if (this.start > this.handed) this.enqueueCurrent();
     if (this.buf.length - this.pos < bytes) this.replaceSlab(bytes);
+  }
+
+  private endPipe(): void {
+    this.stopped = true;
+    this.pipe.end();
   }
 
   private writeCurrent(): void {

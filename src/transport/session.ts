@@ -366,10 +366,9 @@ export class Session implements PipeSink, FrameSink {
   private end(): void {
     this.currentState = "ended";
     this.heartbeat.stop();
-    this.outbox.flush();
+    this.outbox.end();
     this.wheel.add(this.closeTimer, this.clock.now() + LINGER_MS);
-    this.pipe.end();
-    if (this.peerEnded) this.pipe.destroy();
+    if (this.peerEnded && this.outbox.unsentBytes === 0) this.pipe.destroy();
   }
 
   private onCloseTimer(): void {
