@@ -7,6 +7,7 @@
 // be kept: strings and bytes are bounds-checked.
 
 import { isUtf8 } from "node:buffer";
+import { markAsUntransferable } from "node:worker_threads";
 import { DecodeError, MAX_MESSAGE_DEPTH } from "./message.js";
 import type { Writer } from "./writer.js";
 
@@ -423,7 +424,7 @@ export function readString(buf: Buffer, pos: number, end: number): string {
 
 const { fromCharCode } = String;
 
-/** The text of ASCII bytes, eight at a time; undefined if there is another byte. */
+/** The text of ASCII bytes, eight at a time and then the rest in one go; undefined if there is another byte. */
 function readAscii(buf: Buffer, start: number, stop: number): string | undefined {
   let text = "";
   let at = start;
@@ -439,12 +440,37 @@ function readAscii(buf: Buffer, start: number, stop: number): string | undefined
     if ((a | b | c | d | e | f | g | h) > 127) return undefined;
     text += fromCharCode(a, b, c, d, e, f, g, h);
   }
-  for (; at < stop; at++) {
-    const byte = buf[at]!;
-    if (byte > 127) return undefined;
-    text += fromCharCode(byte);
+  if (at === stop) return text;
+  const rest = readAsciiRest(buf, at, stop - at);
+  return rest === undefined ? undefined : text + rest;
+}
+
+/** One to seven ASCII characters. One call for all of them is what makes this worth its lines. */
+function readAsciiRest(buf: Buffer, at: number, length: number): string | undefined {
+  const a = buf[at]!;
+  const b = length > 1 ? buf[at + 1]! : 0;
+  const c = length > 2 ? buf[at + 2]! : 0;
+  const d = length > 3 ? buf[at + 3]! : 0;
+  const e = length > 4 ? buf[at + 4]! : 0;
+  const f = length > 5 ? buf[at + 5]! : 0;
+  const g = length > 6 ? buf[at + 6]! : 0;
+  if ((a | b | c | d | e | f | g) > 127) return undefined;
+  switch (length) {
+    case 1:
+      return fromCharCode(a);
+    case 2:
+      return fromCharCode(a, b);
+    case 3:
+      return fromCharCode(a, b, c);
+    case 4:
+      return fromCharCode(a, b, c, d);
+    case 5:
+      return fromCharCode(a, b, c, d, e);
+    case 6:
+      return fromCharCode(a, b, c, d, e, f);
+    default:
+      return fromCharCode(a, b, c, d, e, f, g);
   }
-  return text;
 }
 
 /** Reads a string that need not be UTF-8, as proto2 has it: other bytes become U+FFFD. */
@@ -478,14 +504,11 @@ export function bytesRoom(value: Uint8Array, field: string): number {
   return value.length + 10;
 }
 
-/** Copying this many bytes in a loop is as fast as calling native code. */
-const LOOP_COPY_BYTES = 32;
-
 /** Writes bytes with their length; {@link bytesRoom} has said how much room they need. */
 export function writeBytes(buf: Uint8Array, pos: number, value: Uint8Array): number {
   const length = value.length;
   const at = writeVarint32(buf, pos, length);
-  if (length > LOOP_COPY_BYTES) buf.set(value, at);
+  if (length > MAX_LOOP_COPY_BYTES) buf.set(value, at);
   else for (let index = 0; index < length; index++) buf[at + index] = value[index]!;
   return at + length;
 }
@@ -500,7 +523,56 @@ export function readBytes(buf: Buffer, pos: number, end: number): Uint8Array {
     return NO_BYTES;
   }
   cursor.pos = stop;
-  return Uint8Array.prototype.slice.call(buf, start, stop);
+  return copyOut(buf, start, length);
+}
+
+/** Copies larger than this get memory of their own; smaller ones share chunks, as Node's `Buffer.allocUnsafe` does. */
+const MAX_POOLED_BYTES = 2048;
+const CHUNK_BYTES = 16_384;
+/** Up to this many bytes, copying in a loop beats making the view that native copying needs. */
+const MAX_LOOP_COPY_BYTES = 24;
+
+/** Where copies go next. */
+const chunk = { memory: newChunk(), used: 0 };
+/** The buffer that was copied from last, taken apart: its accessors cost as much as a short copy. */
+const source: { buf: Buffer; memory: ArrayBufferLike; offset: number } = {
+  buf: Buffer.alloc(0),
+  memory: new ArrayBuffer(0),
+  offset: 0,
+};
+
+/** A transferred chunk would take other messages' bytes with it. */
+function newChunk(): ArrayBuffer {
+  const memory = new ArrayBuffer(CHUNK_BYTES);
+  markAsUntransferable(memory);
+  return memory;
+}
+
+function copyOut(buf: Buffer, start: number, length: number): Uint8Array {
+  const copy = length > MAX_POOLED_BYTES ? new Uint8Array(length) : takeFromChunk(length);
+  if (length > MAX_LOOP_COPY_BYTES) {
+    if (source.buf !== buf) rememberSource(buf);
+    copy.set(new Uint8Array(source.memory, source.offset + start, length));
+  } else {
+    for (let index = 0; index < length; index++) copy[index] = buf[start + index]!;
+  }
+  return copy;
+}
+
+function rememberSource(buf: Buffer): void {
+  source.buf = buf;
+  source.memory = buf.buffer;
+  source.offset = buf.byteOffset;
+}
+
+function takeFromChunk(length: number): Uint8Array {
+  if (chunk.used + length > CHUNK_BYTES) {
+    chunk.memory = newChunk();
+    chunk.used = 0;
+  }
+  const offset = chunk.used;
+  chunk.used = (offset + length + 7) & ~7;
+  return new Uint8Array(chunk.memory, offset, length);
 }
 
 // Messages
