@@ -11,6 +11,8 @@ import type { Trace } from "./trace.js";
 const POISON = 0xdd;
 /** A reset and a freed window reach the other side within this time. */
 const MAX_SIGNAL_MS = 3;
+/** One write is cut into at most this many segments; the last takes the rest. */
+const MAX_SLICES = 100;
 
 /** How lanes between a client and a server behave at the moment. */
 export interface Weather {
@@ -108,8 +110,10 @@ class Lane {
   sendBytes(bytes: Buffer): void {
     const { maxSliceBytes } = this.context.weather(this.link);
     this.inFlightBytes += bytes.length;
-    for (let at = 0; at < bytes.length; ) {
-      const size = maxSliceBytes === 0 ? bytes.length : this.context.dice.integer(1, maxSliceBytes);
+    let at = 0;
+    for (let slices = 1; at < bytes.length; slices++) {
+      const isLast = maxSliceBytes === 0 || slices === MAX_SLICES;
+      const size = isLast ? bytes.length : this.context.dice.integer(1, maxSliceBytes);
       this.send(Buffer.from(bytes.subarray(at, at + size)));
       at += size;
     }

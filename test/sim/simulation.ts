@@ -56,16 +56,20 @@ export interface RunReport {
 /** Runs a seed. With `keepTrace` the report holds every event. */
 export async function simulate(seed: number, keepTrace = false): Promise<RunReport> {
   const run = new Run(seed, keepTrace);
-  const stray = (error: unknown): void => run.complain(`uncaught: ${String(error)}`);
-  process.on("unhandledRejection", stray);
+  const stray = (error: unknown): void => run.complain(`uncaught: ${textOf(error)}`);
+  process.on("unhandledRejection", stray).on("uncaughtException", stray);
   try {
     await run.play();
   } catch (error) {
-    run.complain(`the run failed: ${error instanceof Error ? error.stack : String(error)}`);
+    run.complain(`the run failed: ${textOf(error)}`);
   } finally {
-    process.off("unhandledRejection", stray);
+    process.off("unhandledRejection", stray).off("uncaughtException", stray);
   }
   return run.report();
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? String(error.stack) : String(error);
 }
 
 class Run {
