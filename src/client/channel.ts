@@ -143,7 +143,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     }
     const limitMs = timeoutMs === undefined ? (method.deadlineMs ?? this.options.timeoutMs) : timeoutMs;
     if (!(limitMs > 0)) return Promise.reject(expired(method, limitMs));
-    const call = new OutgoingCall(method, options, this.wheel, this.options.clock.now() + limitMs);
+    const call = new OutgoingCall(method, options, this.wheel, this.wheel.tickNow() + limitMs);
     this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
     return call.promise;
   }

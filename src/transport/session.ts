@@ -166,7 +166,7 @@ export class Session implements PipeSink, FrameSink {
   /** Frames are about to be written: takes the time once a tick, and has the tick end with a flush. */
   touch(): void {
     if (this.outbox.isScheduled) return;
-    this.now = this.clock.now();
+    this.now = this.wheel.tickNow();
     this.outbox.schedule();
   }
 
@@ -223,7 +223,7 @@ export class Session implements PipeSink, FrameSink {
   // What the pipe says.
 
   onData(buf: Buffer, start: number, end: number): void {
-    this.now = this.arrivedAt = this.clock.now();
+    this.now = this.arrivedAt = this.wheel.readTick();
     this.heartbeat.onBytes(this.now);
     try {
       this.splitter.push(buf, start, end);

@@ -58,6 +58,11 @@ export class TimerWheel {
   private readonly due = new Bucket();
   private readonly onTimer = (): void => this.fire();
   private readonly sweep = (): void => this.expireDue();
+  private readonly onTickEnd = (): void => {
+    this.isTickTimed = false;
+  };
+  private tickTime = 0;
+  private isTickTimed = false;
   private count = 0;
   private handle: TimerHandle | undefined = undefined;
   /** When the clock timer is set for; Infinity without one. */
@@ -70,6 +75,21 @@ export class TimerWheel {
   /** How many timers are set. */
   get size(): number {
     return this.count;
+  }
+
+  /** The time of this tick: the clock is read once, however often a tick asks. */
+  tickNow(): number {
+    return this.isTickTimed ? this.tickTime : this.readTick();
+  }
+
+  /** The time now, which is the time of this tick from here on. */
+  readTick(): number {
+    this.tickTime = this.clock.now();
+    if (!this.isTickTimed) {
+      this.isTickTimed = true;
+      this.clock.endOfTick(this.onTickEnd);
+    }
+    return this.tickTime;
   }
 
   /** Sets `timer` to expire at `expiresAt`; Infinity is never. A timer that is set already is moved. */
