@@ -106,7 +106,7 @@ export abstract class Carrier implements SessionOwner {
     this.sessions.delete(session);
     this.counters.connectionsClosed++;
     if (session.wasOpen) this.events.disconnected(session, error);
-    else this.dialer.handshakeFailed(session, error);
+    else if (!session.isFinishing) this.dialer.handshakeFailed(session, error);
     this.onLost(session);
     this.noticeEmpty();
   }

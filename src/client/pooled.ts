@@ -110,7 +110,11 @@ export class PooledCarrier extends Carrier implements CallHolder {
       return;
     }
     call.holder = this;
-    if (session.outgoing.sendParked(call, call.parked)) return;
+    if (session.outgoing.sendParked(call, call.parked)) {
+      // A request that cannot travel has failed without using the connection.
+      if (call.isSettled) this.giveBack(session);
+      return;
+    }
     // A request of this size may only go once the handshake is complete.
     this.queue.unshift(call);
     this.stalled.add(session);

@@ -59,5 +59,7 @@ export class ShortCarrier extends Carrier implements CallHolder {
     call.holder = this;
     // A request too long to go before the handshake waits for it, and this connection waits with it.
     if (!session.outgoing.sendParked(call, call.parked)) this.queue.unshift(call);
+    // A request that cannot travel has failed without using the connection.
+    else if (call.isSettled) session.finish();
   }
 }
