@@ -1,0 +1,33 @@
+// Generates all TypeScript that this repository makes of manifests, with the command line that users have:
+// `npm run generate [-- --check] [folder...]`. With --check, generated files that are committed are compared with what
+// they should be and nothing is written to them; those that are not committed are written in any case. Folders limit it to
+// what is written under them. Needs `npm run build` before.
+
+import { spawnSync } from "node:child_process";
+
+const PUBSUB = "node_modules/@google-cloud/pubsub/build/protos";
+const GOOGLE = "node_modules/google-gax/build/protos";
+
+const JOBS = [
+  { args: "proto/sluice/wire.proto -I proto/sluice --runtime ./message-runtime.js", out: "src/codec", committed: true },
+  { args: "bench/proto", out: "bench/gen", committed: true },
+  { args: "examples/push/proto", out: "examples/push/gen", committed: false },
+  { args: `${PUBSUB} -I ${PUBSUB} -I ${GOOGLE}`, out: "examples/push/gen", committed: false },
+];
+
+const words = process.argv.slice(2);
+const isCheck = words.includes("--check");
+const folders = words.filter((word) => word !== "--check");
+const isWanted = ({ out }) => folders.length === 0 || folders.some((folder) => `${out}/`.startsWith(`${folder}/`));
+
+let failures = 0;
+for (const { args, out, committed } of JOBS.filter(isWanted)) {
+  const line = `generate ${args} --out ${out}${isCheck && committed ? " --check" : ""}`;
+  console.log(`   sluice ${line.replaceAll(/ (?=-I|--out)/g, " \\\n     ")}`);
+  const { status } = spawnSync(process.execPath, ["dist/cli/main.js", ...line.split(" ")], {
+    stdio: "inherit",
+    timeout: 60_000,
+  });
+  if (status !== 0) failures++;
+}
+process.exitCode = failures === 0 ? 0 : 1;
