@@ -99,6 +99,10 @@ class Lexer {
   private readToken(): void {
     const start = this.pos;
     if (this.take("identifier", IDENTIFIER)) return;
+    if (this.text.startsWith("/*", start)) {
+      this.skipBadCharacter(start);
+      return;
+    }
     if (this.take("float", FLOAT) || this.take("integer", INTEGER)) {
       this.checkNumberEnd(start);
       return;

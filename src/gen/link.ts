@@ -125,7 +125,9 @@ class Linker {
     if (found !== undefined) return `"${name}" is not a type but a ${found.kind}`;
     if (unimported !== undefined) return `"${name}" is declared in ${unimported}, which is not imported`;
     const near = this.symbols.nearest(name, view, isType);
-    return `unknown type "${name}"${near === undefined ? "" : `; did you mean "${near}"?`}`;
+    // The name exists as written, but its first part was found in an inner scope; a leading dot begins at the root.
+    const meant = near === name ? `.${near}` : near;
+    return `unknown type "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
   }
 
   private readOptions(file: DeclaredFile): void {

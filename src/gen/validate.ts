@@ -1,7 +1,197 @@
-// The rules of the language that a parser and a linker do not need but protoc enforces.
+// The rules of the language that neither the grammar nor the linker needs, but protoc enforces: numbers, names, what
+// each syntax allows. Every violation is reported where it stands.
 
-import type { DeclaredFile } from "./declare.js";
-import type { Diagnostics } from "./source.js";
+import type { DeclaredFile, Pending } from "./declare.js";
+import { isPackable } from "./link.js";
+import type { EnumModel, FieldModel, MessageModel } from "./model.js";
+import { jsonName } from "./names.js";
+import { MAX_FIELD_NUMBER } from "./parser.js";
+import { type Diagnostics, formatPosition, type Position } from "./source.js";
+import type { EnumSyntax, FieldSyntax, MessageSyntax, NumberRange, Text } from "./syntax.js";
+
+/** Numbers that protobuf keeps for itself. */
+const RESERVED_FIRST = 19_000;
+const RESERVED_LAST = 19_999;
+const MAP_KEYS = new Set(
+  "int32 int64 uint32 uint64 sint32 sint64 fixed32 fixed64 sfixed32 sfixed64 bool string".split(" "),
+);
+const MIN_ENUM_NUMBER = -(2 ** 31);
+const MAX_ENUM_NUMBER = 2 ** 31 - 1;
 
 /** Reports what is well-formed and linked but not allowed. */
-export function validate(_file: DeclaredFile, _diagnostics: Diagnostics): void {}
+export function validate(file: DeclaredFile, diagnostics: Diagnostics): void {
+  const validator = new Validator(file, diagnostics);
+  for (const message of file.messages) validator.message(message);
+  for (const field of [...file.fields, ...file.extensions]) validator.field(field);
+  for (const extension of file.extensions) validator.extension(extension.model);
+  for (const declared of file.enums) validator.enum(declared);
+  for (const { model, syntax } of file.messages) validator.uniqueNumbers(model, syntax);
+}
+
+class Validator {
+  private readonly file: DeclaredFile;
+  private readonly diagnostics: Diagnostics;
+  private readonly isProto3: boolean;
+
+  constructor(file: DeclaredFile, diagnostics: Diagnostics) {
+    this.file = file;
+    this.diagnostics = diagnostics;
+    this.isProto3 = file.model.edition === "proto3";
+  }
+
+  message({ model, syntax }: Pending<MessageModel, MessageSyntax>): void {
+    for (const oneof of model.oneofs) {
+      if (oneof.fields.length === 0) this.error(oneof.position, `the oneof "${oneof.name}" has no fields`);
+    }
+    if (this.isProto3) {
+      for (const range of syntax.extensionRanges) this.error(range, "proto3 messages have no extension ranges");
+    }
+    this.jsonNames(model);
+    this.reservedNames(syntax);
+  }
+
+  /** Two fields whose names differ in the manifest but not in JSON (or in TypeScript). */
+  private jsonNames(model: MessageModel): void {
+    const seen = new Map<string, FieldModel>();
+    for (const field of model.fields) {
+      const name = field.jsonName || jsonName(field.name);
+      const other = seen.get(name);
+      if (other === undefined) seen.set(name, field);
+      else this.error(field.position, `"${field.name}" and "${other.name}" are both "${name}" in JSON`);
+    }
+  }
+
+  private reservedNames(syntax: MessageSyntax): void {
+    const reserved = new Set(syntax.reservedNames.map(({ text }) => text));
+    for (const { name } of syntax.fields) {
+      if (reserved.has(name.text)) this.error(name, `the field name "${name.text}" is reserved`);
+    }
+  }
+
+  /** Fields with the same number, and numbers that are reserved. */
+  uniqueNumbers(model: MessageModel, syntax: MessageSyntax): void {
+    const seen = new Map<number, FieldModel>();
+    for (const [index, field] of model.fields.entries()) {
+      const at = { text: "", offset: syntax.fields[index]!.numberOffset };
+      const other = seen.get(field.number);
+      if (other !== undefined)
+        this.error(
+          at,
+          `number ${field.number} is already used by "${other.name}" at ${formatPosition(other.position)}`,
+        );
+      else seen.set(field.number, field);
+      if (isIn(field.number, syntax.reservedRanges)) this.error(at, `number ${field.number} is reserved`);
+      if (isIn(field.number, syntax.extensionRanges))
+        this.error(at, `number ${field.number} is in a range for extensions`);
+    }
+  }
+
+  field({ model, syntax }: Pending<FieldModel, FieldSyntax>): void {
+    this.fieldNumber(syntax);
+    this.label(model, syntax);
+    if (syntax.mapKey !== undefined) this.mapField(model, syntax, syntax.mapKey);
+    if (model.options.get("packed") === true && !(model.cardinality === "repeated" && isPackable(model.type))) {
+      this.error(model.position, "only repeated numbers, bools and enums can be packed");
+    }
+    if (model.options.get("jstype") !== undefined && !is64Bit(model)) {
+      this.error(model.position, "jstype is for 64-bit integers");
+    }
+    if (model.defaultValue !== undefined) this.default(model);
+  }
+
+  private fieldNumber({ number, numberOffset }: FieldSyntax): void {
+    const at = { text: "", offset: numberOffset };
+    if (!(number >= 1 && number <= MAX_FIELD_NUMBER))
+      this.error(at, `a field's number is from 1 to ${MAX_FIELD_NUMBER}, not ${number}`);
+    else if (number >= RESERVED_FIRST && number <= RESERVED_LAST) {
+      this.error(at, `numbers from ${RESERVED_FIRST} to ${RESERVED_LAST} are reserved for protobuf itself`);
+    }
+  }
+
+  private label(model: FieldModel, { label, labelOffset, oneof, group }: FieldSyntax): void {
+    const at = { text: "", offset: labelOffset };
+    const { edition } = this.file.model;
+    if (oneof !== undefined && label !== undefined)
+      this.error(at, `fields of a oneof have no label; remove "${label}"`);
+    if (model.cardinality === "map" && label !== undefined)
+      this.error(at, `map fields have no label; remove "${label}"`);
+    if (label === "required" && edition !== "proto2") this.error(at, "only proto2 has required fields");
+    if (label === "optional" && edition !== "proto2" && edition !== "proto3") {
+      this.error(at, "editions have no optional label; presence is the default, or features.field_presence");
+    }
+    if (label === undefined && edition === "proto2" && oneof === undefined && model.cardinality === "single") {
+      this.error(at, 'a proto2 field needs a label: "optional", "required" or "repeated"');
+    }
+    if (group !== undefined && edition !== "proto2") this.error(at, "only proto2 has groups");
+  }
+
+  private mapField(model: FieldModel, { oneof }: FieldSyntax, key: Text): void {
+    if (!MAP_KEYS.has(key.text)) this.error(key, `a map's keys are integers, bools or strings, not ${key.text}`);
+    if (oneof !== undefined) this.error(model.position, "a oneof cannot hold a map");
+    if (model.extendee !== undefined) this.error(model.position, "an extension cannot be a map");
+  }
+
+  private default(model: FieldModel): void {
+    if (this.isProto3) this.error(model.position, "proto3 fields have no defaults of their own");
+    else if (model.cardinality !== "single" || model.type.kind === "message") {
+      this.error(model.position, "only single scalar and enum fields have a default");
+    }
+  }
+
+  extension(model: FieldModel): void {
+    const { extendee } = model;
+    if (extendee === undefined) return;
+    if (this.isProto3 && !/^google\.protobuf\.\w+Options$/.test(extendee.fullName)) {
+      this.error(
+        model.position,
+        `proto3 can only extend the option messages of google.protobuf, not ${extendee.fullName}`,
+      );
+    }
+    if (model.label === "required") this.error(model.position, "an extension cannot be required");
+  }
+
+  enum({ model, syntax }: Pending<EnumModel, EnumSyntax>): void {
+    const [first] = model.values;
+    if (first === undefined) {
+      this.error(model.position, `the enum "${model.name}" has no values`);
+      return;
+    }
+    if (!model.features.closedEnums && first.number !== 0) {
+      this.error(
+        { text: "", offset: syntax.values[0]!.numberOffset },
+        "the first value of an open enum (as in proto3) must be 0",
+      );
+    }
+    this.enumNumbers(model, syntax);
+  }
+
+  private enumNumbers(model: EnumModel, syntax: EnumSyntax): void {
+    const aliases = model.options.get("allow_alias") === true;
+    const reserved = new Set(syntax.reservedNames.map(({ text }) => text));
+    const seen = new Map<number, string>();
+    for (const { name, number, numberOffset } of syntax.values) {
+      const at = { text: "", offset: numberOffset };
+      const other = seen.get(number);
+      if (other !== undefined && !aliases) {
+        this.error(at, `number ${number} is already used by "${other}"; "option allow_alias = true" would allow it`);
+      }
+      seen.set(number, name.text);
+      if (number < MIN_ENUM_NUMBER || number > MAX_ENUM_NUMBER)
+        this.error(at, `an enum's number has 32 bits; ${number} does not fit`);
+      if (isIn(number, syntax.reservedRanges)) this.error(at, `number ${number} is reserved`);
+      if (reserved.has(name.text)) this.error(name, `the value name "${name.text}" is reserved`);
+    }
+  }
+
+  private error(at: Position | Text | NumberRange, text: string): void {
+    this.diagnostics.error({ file: this.file.syntax.source, offset: at.offset }, text);
+  }
+}
+
+function isIn(number: number, ranges: readonly NumberRange[]): boolean {
+  return ranges.some(({ first, last }) => number >= first && number <= last);
+}
+
+function is64Bit({ type }: FieldModel): boolean {
+  return type.kind === "scalar" && type.scalar.endsWith("64");
+}

@@ -40,7 +40,7 @@ function randomField(field: protobuf.Field, random: Random, depth: number): unkn
   if (field.repeated) return Array.from({ length: count }, () => randomValue(field, random, depth, true));
   if (!field.map) return randomValue(field, random, depth);
   const entries: Message = {};
-  const { keyType } = field as protobuf.MapField;
+  const { keyType } = field as unknown as protobuf.MapField;
   for (let index = 0; index < count; index++)
     entries[String(randomScalar(keyType, random))] = randomValue(field, random, depth, true);
   return entries;
@@ -167,7 +167,8 @@ function isUnwrapped(field: protobuf.Field, type: protobuf.Type): boolean {
 }
 
 function longOf(value: bigint, type: string): unknown {
-  return protobuf.util.Long.fromString(String(value), type.startsWith("u") || type.startsWith("fixed"));
+  const isUnsigned = type.startsWith("u") || type.startsWith("fixed");
+  return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)), unsigned: isUnsigned };
 }
 
 function mapValues(field: protobuf.Field, value: unknown, convert: (item: unknown) => unknown): unknown {

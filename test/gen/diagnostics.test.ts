@@ -1,0 +1,125 @@
+// What the compiler says about manifests that are wrong: where, what, and all of it at once.
+
+import { describe, expect, it } from "vitest";
+import { diagnose } from "./support.js";
+
+const proto3 = (body: string): string => `syntax = "proto3";\npackage t;\n${body}`;
+
+describe("diagnostics", () => {
+  it("carry file, line and column, and come all at once, in the order of the text", () => {
+    const manifest = proto3("message A {\n  Missing a = 1;\n  string b = 0;\n}\nmessage B { oneof c { } }");
+    expect(diagnose(manifest)).toEqual([
+      'test.proto:4:3: error: unknown type "Missing"',
+      "test.proto:5:14: error: a field's number is from 1 to 536870911, not 0",
+      'test.proto:7:19: error: the oneof "c" has no fields',
+    ]);
+  });
+
+  it("are given for several syntax errors of one file", () => {
+    const manifest = proto3("message A { string = 1; int32 ok = 2; string b 3; }\nmesage C {}\nmessage D {}");
+    expect(diagnose(manifest)).toEqual([
+      'test.proto:3:20: error: expected a name, found "="',
+      'test.proto:3:48: error: expected "=", found "3"',
+      'test.proto:4:1: error: expected a message, enum, service, extend, import, option or package, found "mesage"',
+    ]);
+  });
+
+  it("name the manifest of a type that is not imported, and what is nearest to a name that is wrong", () => {
+    const lines = diagnose({
+      "a.proto": 'syntax = "proto3"; package t; import "b.proto"; message A { Ordr a = 1; Hidden b = 2; }',
+      "b.proto": 'syntax = "proto3"; package t; import "c.proto"; message Order {}',
+      "c.proto": 'syntax = "proto3"; package t; message Hidden {}',
+    });
+    expect(lines).toEqual([
+      'a.proto:1:61: error: unknown type "Ordr"; did you mean "t.Order"?',
+      'a.proto:1:73: error: "Hidden" is declared in c.proto, which is not imported',
+    ]);
+  });
+
+  it("say where a missing import was looked for, and which import closes a cycle", () => {
+    expect(diagnose('syntax = "proto3"; import "gone.proto";')).toEqual([
+      'test.proto:1:27: error: manifest "gone.proto" was not found; looked in memory',
+    ]);
+    const cycle = {
+      "a.proto": 'syntax = "proto3"; import "b.proto";',
+      "b.proto": 'syntax = "proto3"; import "a.proto";',
+    };
+    expect(diagnose(cycle)).toEqual(['b.proto:1:27: error: "a.proto" imports itself, through this import']);
+  });
+});
+
+describe("rules that a parser alone does not enforce", () => {
+  it.each([
+    ["message A { int32 a = 19000; }", "numbers from 19000 to 19999 are reserved for protobuf itself"],
+    ["message A { int32 a = 536870912; }", "a field's number is from 1 to 536870911, not 536870912"],
+    ["message A { int32 a = 1; int32 b = 1; }", 'number 1 is already used by "a" at test.proto:3:19'],
+    ["message A { reserved 2 to 4; int32 a = 3; }", "number 3 is reserved"],
+    ['message A { reserved "a"; int32 a = 3; }', 'the field name "a" is reserved'],
+    ["message A { int32 a = 1; string a = 2; }", '"t.A.a" is already declared as a field at test.proto:3:19'],
+    ["message A { int32 foo_bar = 1; int32 fooBar = 2; }", '"fooBar" and "foo_bar" are both "fooBar" in JSON'],
+    ["enum E { ONE = 1; }", "the first value of an open enum (as in proto3) must be 0"],
+    ["enum E { }", 'the enum "E" has no values'],
+    ["enum E { A = 0; B = 0; }", 'number 0 is already used by "A"; "option allow_alias = true" would allow it'],
+    ["enum E { A = 0; } enum F { A = 0; }", "values of an enum are named in the scope around the enum"],
+    ["enum E { A = 0; B = 2147483648; }", "an enum's number has 32 bits; 2147483648 does not fit"],
+    ["message A { int32 a = 1 [default = 3]; }", "proto3 fields have no defaults of their own"],
+    ["message A { extensions 100 to 200; }", "proto3 messages have no extension ranges"],
+    ["message A { required int32 a = 1; }", "only proto2 has required fields"],
+    ["message A { repeated string a = 1 [packed = true]; }", "only repeated numbers, bools and enums can be packed"],
+    ["message A { map<double, int32> a = 1; }", "a map's keys are integers, bools or strings, not double"],
+    ["message A { repeated map<int32, int32> a = 1; }", 'map fields have no label; remove "repeated"'],
+    ["message A { oneof o { repeated int32 a = 1; } }", 'fields of a oneof have no label; remove "repeated"'],
+    ["message A { string a = 1 [jstype = JS_STRING]; }", "jstype is for 64-bit integers"],
+    [
+      "message A {} extend A { int32 a = 1; }",
+      "proto3 can only extend the option messages of google.protobuf, not t.A",
+    ],
+    ["enum E { Z = 0; } service S { rpc M(E) returns (E); }", 'an rpc takes and returns messages; "E" is none'],
+    ["message t {} message A { t.B b = 1; } message B {}", 'unknown type "t.B"'],
+  ])("%s", (body, text) => {
+    expect(diagnose(proto3(body)).join("\n")).toContain(text);
+  });
+
+  it("accept what protoc accepts though it looks odd", () => {
+    const manifest = `syntax = "proto2"; package t;
+      message A {
+        optional int32 a = 1 [default = - 1];
+        oneof o { group G = 2 { optional int32 x = 1; } string s = 3; }
+        optional A message = 4; optional int32 optional = 5; optional string reserved = 6;
+        extensions 100 to max;
+      }
+      extend A { optional string more = 100; }
+      enum Closed { ONE = 1; option allow_alias = true; UNO = 1; };`;
+    expect(diagnose(manifest)).toEqual([]);
+  });
+});
+
+describe("hostile manifests", () => {
+  it("that nest ten thousand deep fail within a second", () => {
+    const started = performance.now();
+    const deep = "error: nested more than 64 deep";
+    expect(diagnose(proto3("message A { ".repeat(10_000))).join("\n")).toContain(deep);
+    expect(diagnose(proto3(`option (a) = ${"{ a: ".repeat(10_000)}`)).join("\n")).toContain(deep);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it("cannot name a file outside the roots", () => {
+    for (const path of [
+      "../secret.proto",
+      "/etc/passwd",
+      "a/../../b.proto",
+      "a\\\\b.proto",
+      "a\\0b.proto",
+      "C:/x.proto",
+    ]) {
+      expect(diagnose(`syntax = "proto3"; import "${path}";`).join()).toContain("cannot be read");
+    }
+  });
+
+  it("with strings, comments and characters that make no sense are refused, not looped over", () => {
+    expect(diagnose('syntax = "proto3"; /* open')[0]).toContain("this comment is not closed");
+    expect(diagnose('syntax = "proto3"; import "open;\n')[0]).toContain("this string is not closed on its line");
+    expect(diagnose('syntax = "proto3"; message Ä {}').join()).toContain('unexpected character "Ä"');
+    expect(diagnose("}}}}{{{{").length).toBeGreaterThan(0);
+  });
+});
