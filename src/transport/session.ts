@@ -54,10 +54,12 @@ export interface SessionOwner {
   onOpen(session: Session): void;
   /** The peer takes no new calls; those under way go on. */
   onDraining(session: Session): void;
-  /** There is room for calls again, after {@link OutgoingCalls.send} had none. */
+  /** There is room for calls again, after {@link OutgoingCalls.hasRoom} was false. */
   onRoom(session: Session): void;
   /** `call` provably never left this process: its request is parked, and it may go to another connection. */
   onUnsent(call: OutgoingCall): void;
+  /** The peer has proved that `call` did not run. True: the owner takes the call back, to send it again. */
+  onRefused(call: OutgoingCall): boolean;
   /** The connection is gone, and every call on it has settled or been handed back. */
   onClosed(session: Session, error: RpcError): void;
 }
@@ -141,6 +143,11 @@ export class Session implements PipeSink, FrameSink {
   /** True once the handshake was complete. */
   get wasOpen(): boolean {
     return this.peer !== beforeSettings;
+  }
+
+  /** True once this side has decided to take no new calls. */
+  get isFinishing(): boolean {
+    return this.isDraining;
   }
 
   /** True while frames are exchanged. */
