@@ -102,6 +102,10 @@ export abstract class Carrier implements SessionOwner {
     else this.queue.unshift(call);
   }
 
+  onRefused(_call: OutgoingCall): boolean {
+    return false;
+  }
+
   onClosed(session: Session, error: RpcError): void {
     this.sessions.delete(session);
     this.counters.connectionsClosed++;

@@ -18,9 +18,21 @@ export class PipelinedCarrier extends Carrier {
 
   submit(call: OutgoingCall, request: unknown, waitForReady: boolean): void {
     const session = this.queue.size === 0 ? this.pick() : undefined;
-    if (session?.outgoing.send(call, request) === true) return;
+    if (session?.state === "open") {
+      session.outgoing.send(call, request);
+      return;
+    }
     this.park(call, request, waitForReady);
     this.pump();
+  }
+
+  /** A call that was sent before the peer had announced its limits may be one too many: it waits for room. */
+  override onRefused(call: OutgoingCall): boolean {
+    if (call.parked === undefined || this.isClosed) return false;
+    call.session = undefined;
+    this.queue.unshift(call);
+    for (const session of this.sessions) session.outgoing.awaitRoom();
+    return true;
   }
 
   wantConnection(): void {

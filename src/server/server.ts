@@ -117,6 +117,10 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
 
   onUnsent(): void {}
 
+  onRefused(): boolean {
+    return false;
+  }
+
   private accept(pipe: Pipe): void {
     const { clock, slabs, limits, peerId, maxConnections } = this.options;
     const { dispatcher: acceptor, wheel, hooks } = this;

@@ -23,6 +23,7 @@ import type { Session } from "./session.js";
 import { LIMITS, MAX_METHOD_PATH_BYTES } from "./settings.js";
 import { decodeStatus } from "./status-frame.js";
 
+const DEADLINE_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
 /** Response flags that a peer may only set if this side has announced that it can read them. */
 const UNREADABLE_FLAGS = Flag.MORE | Flag.COMPRESSED;
@@ -79,11 +80,8 @@ export class OutgoingCalls {
     this.session.owner.onRoom(this.session);
   }
 
-  /**
-   * Writes the request of `call`, which settles later. False: the peer has not said yet whether it takes a frame of this
-   * size; try again after the handshake. A request that cannot travel fails the call.
-   */
-  send(call: OutgoingCall, request: unknown): boolean {
+  /** Writes the request of `call`, which settles later. A request that cannot travel fails the call. */
+  send(call: OutgoingCall, request: unknown): void {
     const { outbox } = this.session;
     this.session.touch();
     try {
@@ -91,17 +89,21 @@ export class OutgoingCalls {
       beginFrame(outbox);
       const deadlineFlag = this.writeDeadline(call);
       const flags = deadlineFlag | encodeRequest(call, request, outbox, this.session.peer.maxMetadataBytes);
-      return this.finishRequest(call, method, flags);
+      this.finishRequest(call, method, flags);
     } catch (error) {
       outbox.abandonFrame();
       call.fail(requestError(call, error));
-      return true;
     }
   }
 
-  /** The same for a request that has waited. */
-  sendParked(call: OutgoingCall, { flags, payload }: ParkedRequest): boolean {
-    const { outbox } = this.session;
+  /**
+   * The same for a request that has waited. False: the peer has not said yet whether it takes a frame of this size; try
+   * again after the handshake. What is sent before the handshake stays parked, because the peer may turn out to take fewer calls.
+   */
+  sendParked(call: OutgoingCall, parked: ParkedRequest): boolean {
+    const { outbox, state, peer } = this.session;
+    const { flags, payload } = parked;
+    if (state === "handshake" && payload.length + DEADLINE_BYTES > peer.maxFrameBytes) return false;
     this.session.touch();
     try {
       const method = this.methodIndex(call.method);
@@ -110,12 +112,13 @@ export class OutgoingCalls {
       outbox.reserve(payload.length);
       payload.copy(outbox.buf, outbox.pos);
       outbox.pos += payload.length;
-      return this.finishRequest(call, method, deadlineFlag | flags);
+      this.finishRequest(call, method, deadlineFlag | flags);
+      call.parked = state === "handshake" ? parked : undefined;
     } catch (error) {
       outbox.abandonFrame();
       call.fail(requestError(call, error));
-      return true;
     }
+    return true;
   }
 
   /** RESPONSE: settles the call. */
@@ -128,7 +131,7 @@ export class OutgoingCalls {
     if (typeof call === "string") {
       if (call === "late") this.session.hooks.counters.lateResponses++;
       else this.session.hooks.counters.unknownResponses++;
-    } else {
+    } else if ((flags & Flag.REFUSED) === 0 || !this.session.owner.onRefused(call)) {
       this.settle(call, flags, buf, start, end);
     }
     if (this.roomIsAwaited) this.noticeRoom();
@@ -174,16 +177,11 @@ export class OutgoingCalls {
   }
 
   /** The request is encoded: checks its size, gives it an id, and finishes the frame. */
-  private finishRequest(call: OutgoingCall, method: number, flags: number): boolean {
-    const { outbox, peer, state } = this.session;
+  private finishRequest(call: OutgoingCall, method: number, flags: number): void {
+    const { outbox, peer } = this.session;
     const bytes = outbox.pos - outbox.start - HEADER_BYTES;
-    if (bytes > peer.maxFrameBytes) {
-      if (state !== "handshake") throw tooLong(bytes, peer.maxFrameBytes);
-      outbox.abandonFrame();
-      return false;
-    }
+    if (bytes > peer.maxFrameBytes) throw tooLong(bytes, peer.maxFrameBytes);
     call.session = this.session;
-    call.parked = undefined;
     call.framePosition = outbox.framePosition;
     this.session.hooks.counters.callsSent++;
     this.sentCount++;
@@ -191,11 +189,10 @@ export class OutgoingCalls {
       this.oneWay.push(call);
       endFrame(outbox, FrameType.REQUEST, flags | Flag.END | Flag.ONE_WAY, method, this.session.side);
       this.session.watchHanded();
-      return true;
+      return;
     }
     call.id = this.table.add(call);
     endFrame(outbox, FrameType.REQUEST, flags | Flag.END, method, call.id);
-    return true;
   }
 
   private settle(call: OutgoingCall, flags: number, buf: Buffer, start: number, end: number): void {
