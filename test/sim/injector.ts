@@ -7,6 +7,11 @@ import type { FaultyNetwork } from "./network.js";
 import type { FaultPlan } from "./scenario.js";
 import type { SimServer } from "./server.js";
 
+/** A drain loses no call that takes less than this. */
+const MIN_DRAIN_GRACE_MS = 200;
+/** A drained or stalled server has its effect on calls until this long after. */
+const SETTLING_MS = 20;
+
 /** A fault with its participants. */
 interface Blow {
   readonly plan: FaultPlan;
@@ -33,6 +38,7 @@ export class Injector {
     "dead-link": (blow) => this.silenceLink(blow),
     crash: ({ server, plan }) => server.crash("crash", plan.forMs),
     "power-loss": ({ server, plan }) => server.crash("power-loss", plan.forMs),
+    drain: (blow) => this.drain(blow),
     "stall-client": (blow) => this.stallClient(blow),
     "stall-server": (blow) => this.stallServer(blow),
   };
@@ -80,9 +86,19 @@ export class Injector {
 
   private stallServer({ plan, server }: Blow): void {
     server.host.stall(plan.forMs);
+    this.strikeClients(plan);
+  }
+
+  private drain({ plan, server }: Blow): void {
+    server.restart(plan.forMs, MIN_DRAIN_GRACE_MS + (plan.bytes % 1_000));
+    this.strikeClients(plan);
+  }
+
+  /** Notes that a fault of a server affects every client that has its address. */
+  private strikeClients({ kind, server, forMs }: FaultPlan): void {
     for (const client of this.clients) {
-      if (!client.plan.servers.includes(plan.server)) continue;
-      this.network.strike("stall-server", client.host, this.network.world.now() + plan.forMs);
+      if (!client.plan.servers.includes(server)) continue;
+      this.network.strike(kind, client.host, this.network.world.now() + forMs + SETTLING_MS);
     }
   }
 }

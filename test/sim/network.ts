@@ -18,7 +18,7 @@ import { type End, Link, type LinkContext, type Weather } from "./link.js";
 import type { Trace } from "./trace.js";
 
 /** How long a break is counted as affecting the calls around it. */
-const STRIKE_MS = 5;
+const STRIKE_MS = 15;
 
 const DIAL_FAULTS = ["refuse", "dial-hang", "mute", "silence"] as const;
 const WEATHER_FAULTS = ["delay", "slice", "slow-reader"] as const;

@@ -17,7 +17,13 @@ export const TINY_QUEUE_CALLS = 6;
 /** Calls that a client may have under way before the server has announced its limit (PROTOCOL.md). */
 const INITIAL_MAX_CALLS = 128;
 const MIN_CALLS = 200;
-const MIN_FAULTS = 5;
+const MIN_FAULTS = 6;
+const BEHAVIOUR_MIX: readonly Behaviour[] = [
+  ...(["hang", "throw", "throw", "refuse", "refuse", "garble", "garble"] as const),
+  ...new Array<Behaviour>(17).fill("answer"),
+];
+/** Faults whose effect is short come more often. */
+const FAULT_MIX: readonly FaultKind[] = [...FAULT_KINDS, "cut", "half-close", "refuse", "dial-hang"];
 /** What a frame may hold beside the payload of a request or reply. */
 const FRAME_OVERHEAD_BYTES = 512;
 
@@ -99,7 +105,7 @@ export function drawScenario(dice: Dice): Scenario {
     drawClient(dice, index, servers.length, Math.ceil(MIN_CALLS / count), nonces),
   );
   const busyTimes = clients.flatMap((client) => client.calls.map((call) => call.atMs));
-  const faults = Array.from({ length: dice.integer(MIN_FAULTS, MIN_FAULTS + 5) }, () =>
+  const faults = Array.from({ length: dice.integer(MIN_FAULTS, MIN_FAULTS + 6) }, () =>
     drawFault(dice, count, servers.length, busyTimes),
   );
   return { servers, clients, faults };
@@ -125,13 +131,14 @@ function drawServer(dice: Dice, index: number): ServerPlan {
 function drawClient(dice: Dice, index: number, servers: number, minCalls: number, nonces: Nonces): ClientPlan {
   const first = dice.integer(0, servers - 1);
   const several = servers > 1 && dice.chance(0.6);
+  const mode = dice.pick(["pipelined", "pipelined", "pooled", "short"] as const);
   const calls: CallPlan[] = [];
   while (calls.length < minCalls) calls.push(...drawBurst(dice, nonces));
   return {
     name: `c${index}`,
-    mode: dice.pick(["pipelined", "pipelined", "pooled", "short"] as const),
+    mode,
     servers: several ? [first, (first + 1) % servers] : [first],
-    waitForReady: dice.chance(0.8),
+    waitForReady: dice.chance(mode === "pipelined" ? 0.8 : 0.95),
     defaultTimeoutMs: dice.pick([3_000, 10_000]),
     maxWaitingCalls: dice.chance(0.1) ? TINY_QUEUE_CALLS : 65_536,
     calls: calls.sort((a, b) => a.atMs - b.atMs),
@@ -158,14 +165,13 @@ function drawCall(dice: Dice, nonce: number, atMs: number, shared: AbortPlan | u
     timeoutMs: dice.pick([undefined, 30, 150, 600, 2_500, 8_000]),
     abort: shared ?? own,
     waitForReady: dice.chance(0.1) ? dice.chance(0.5) : undefined,
-    known: !dice.chance(0.03),
+    known: !dice.chance(0.08),
     ...drawWork(dice),
   };
 }
 
 function drawWork(dice: Dice): Pick<CallPlan, "behaviour" | "handlerMs" | "requestBytes" | "replyBytes"> {
-  const behaviours = ["throw", "refuse", "garble", "hang", ...new Array<"answer">(26).fill("answer")] as const;
-  const behaviour = dice.pick(behaviours);
+  const behaviour = dice.pick(BEHAVIOUR_MIX);
   const handlerMs = dice.pick([0, 0, 0, 1, dice.between(0, 30), dice.between(0, 400), dice.between(0, 3_000)]);
   return { behaviour, handlerMs, requestBytes: drawSize(dice), replyBytes: drawSize(dice) };
 }
@@ -182,7 +188,7 @@ function drawSize(dice: Dice): number {
 function drawFault(dice: Dice, clients: number, servers: number, busyTimes: readonly number[]): FaultPlan {
   const nearMs = dice.pick(busyTimes) + dice.pick([-1, 0, 0.5, 2, 20]) * dice.random();
   return {
-    kind: dice.pick(FAULT_KINDS),
+    kind: dice.pick(FAULT_MIX),
     atMs: dice.chance(0.8) ? Math.max(0, nearMs) : dice.between(0, WORK_MS),
     forMs: dice.pick([dice.between(5, 100), dice.between(100, 1_000), dice.between(1_000, MAX_FAULT_MS)]),
     client: dice.integer(0, clients - 1),

@@ -1,7 +1,7 @@
 // One simulated server: a process that can die and come back at the same address. What is left of a dead one is cut off
 // from the network and closed, so that its timers and slabs can be counted.
 
-import { createServer, type Server } from "../../src/index.js";
+import { createServer, type Server, type ServerStats } from "../../src/index.js";
 import type { Dice } from "./dice.js";
 import { Host } from "./host.js";
 import type { FaultyNetwork } from "./network.js";
@@ -51,6 +51,19 @@ export class SimServer {
     this.closing.push(this.server.close({ graceMs: 0 }));
     this.server = undefined;
     this.host.setTimer(() => void this.start(), downMs, true);
+  }
+
+  /** Closes in good order, and comes back after `downMs`. */
+  restart(downMs: number, graceMs: number): void {
+    if (this.server === undefined) return;
+    this.closing.push(this.server.close({ graceMs }));
+    this.server = undefined;
+    this.host.setTimer(() => void this.start(), downMs, true);
+  }
+
+  /** The counters and gauges of the last incarnation. */
+  stats(): Partial<ServerStats> {
+    return this.server?.stats() ?? {};
   }
 
   /** Closes for good; resolves when every incarnation has. */

@@ -5,6 +5,7 @@
 // A report without violations is a run in which every invariant held.
 
 import { Code, codeName } from "../../src/codec/status.js";
+import type { ChannelStats, ServerStats } from "../../src/index.js";
 import { VirtualClock } from "../../src/testing.js";
 import { SimClient } from "./client.js";
 import { Coverage, type CoverageEntries } from "./coverage.js";
@@ -190,8 +191,18 @@ class Run {
     for (const { host } of [...this.clients, ...this.servers]) {
       if (host.pendingTimers > 0) this.complain(`${host.name} has left ${host.pendingTimers} timers`);
     }
+    for (const client of this.clients) this.checkStats(client.plan.name, client.channel.stats());
+    for (const server of this.servers) this.checkStats(server.plan.name, server.stats());
     const { leased } = network.slabs;
     if (leased !== 0) this.complain(`${leased} slabs are still leased: ${network.slabs.leaks().join(", ")}`);
+  }
+
+  /** Gauges are back at 0, and no response was ever meant for nobody. */
+  private checkStats(name: string, stats: Partial<ChannelStats & ServerStats>): void {
+    for (const gauge of ["connections", "pending", "waiting", "running", "unknownResponses"] as const) {
+      const value = stats[gauge] ?? 0;
+      if (value !== 0) this.complain(`${name}: ${gauge} is ${value} after close()`);
+    }
   }
 
   private checkCalls(): void {
