@@ -1,0 +1,75 @@
+// README's code runs: its manifest is generated, its programs are compiled with every strict flag, and they print what it says.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const project = join(root, "build/readme");
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text]) => ({
+  language,
+  text: text as string,
+}));
+const [proto] = blocks.filter(({ language }) => language === "proto");
+const [server, client, testing] = blocks.filter(({ language }) => language === "ts");
+const [output] = blocks.filter(({ language }) => language === "");
+
+const compilerOptions = {
+  module: "nodenext",
+  target: "es2023",
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  verbatimModuleSyntax: true,
+  erasableSyntaxOnly: true,
+  rootDir: ".",
+  outDir: "out",
+  types: ["node"],
+};
+
+function run(...args: string[]): string {
+  return execFileSync(process.execPath, args, { cwd: project, encoding: "utf8", timeout: 30_000 });
+}
+
+beforeAll(() => {
+  rmSync(project, { recursive: true, force: true });
+  mkdirSync(project, { recursive: true });
+  const files = { "greeter.proto": proto, "server.ts": server, "client.ts": client, "testing.ts": testing };
+  for (const [name, block] of Object.entries(files)) writeFileSync(join(project, name), block?.text ?? "");
+  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+  run(join(root, "dist/cli/main.js"), "generate", "greeter.proto", "-I", ".", "--out", "gen");
+  run(join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
+}, 60_000);
+
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+test("the five-minute start prints what README says", async () => {
+  const process_: ChildProcess = spawn(process.execPath, ["out/server.js"], {
+    cwd: project,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    const [line] = await once(createInterface({ input: process_.stdout as NodeJS.ReadableStream }), "line");
+    expect(line).toBe("listening on tcp://127.0.0.1:7450");
+    expect(run("out/client.js")).toBe(output?.text);
+    const exit = once(process_, "exit");
+    process_.kill("SIGTERM");
+    expect(await exit).toEqual([0, null]);
+  } finally {
+    process_.kill("SIGKILL");
+  }
+}, 30_000);
+
+test("the testing example prints what its comment says", () => {
+  const expected = /console\.log\(await call\); \/\/ (.*)/.exec(testing?.text ?? "")?.[1];
+  expect(run("out/testing.js")).toBe(`${expected}\n`);
+});
+
+test("every file that README links to exists", () => {
+  for (const [, target] of readme.matchAll(/\]\(([^)#:]+)\)/g))
+    expect(() => readFileSync(join(root, target as string))).not.toThrow(/ENOENT/);
+});
