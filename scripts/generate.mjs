@@ -5,12 +5,20 @@
 
 import { spawnSync } from "node:child_process";
 
+const WELL_KNOWN = ["any", "duration", "empty", "field_mask", "timestamp", "wrappers"];
 const PUBSUB = "node_modules/@google-cloud/pubsub/build/protos";
 const GOOGLE = "node_modules/google-gax/build/protos";
 
 const JOBS = [
+  // The library's own messages import its runtime from beside them.
   { args: "proto/sluice/wire.proto -I proto/sluice --runtime ./message-runtime.js", out: "src/codec", committed: true },
+  {
+    args: `${WELL_KNOWN.map((name) => `proto/google/protobuf/${name}.proto`).join(" ")} -I proto/google/protobuf --runtime ../message-runtime.js`,
+    out: "src/codec/well-known",
+    committed: true,
+  },
   { args: "bench/proto", out: "bench/gen", committed: true },
+  { args: "test/support/proto", out: "test/support/gen", committed: true },
   { args: "examples/push/proto", out: "examples/push/gen", committed: false },
   { args: `${PUBSUB} -I ${PUBSUB} -I ${GOOGLE}`, out: "examples/push/gen", committed: false },
 ];
@@ -23,7 +31,7 @@ const isWanted = ({ out }) => folders.length === 0 || folders.some((folder) => `
 let failures = 0;
 for (const { args, out, committed } of JOBS.filter(isWanted)) {
   const line = `generate ${args} --out ${out}${isCheck && committed ? " --check" : ""}`;
-  console.log(`   sluice ${line.replaceAll(/ (?=-I|--out)/g, " \\\n     ")}`);
+  console.log(`   sluice ${line.replaceAll(/ (?=-I|--)/g, " \\\n     ")}`);
   const { status } = spawnSync(process.execPath, ["dist/cli/main.js", ...line.split(" ")], {
     stdio: "inherit",
     timeout: 60_000,

@@ -9,14 +9,14 @@ import { Users } from "./users.js";
 
 const [address, mode] = process.argv.slice(2) as [string, Mode];
 
-async function run({ outstanding, ms }: Run): Promise<Ran> {
+async function run({ outstanding, ms, maxCalls }: Run): Promise<Ran> {
   // The mode is the only difference: the generated client and the code that uses it are the same in all three. The
   // channel is closed at the end of this block, after the calls under way.
   await using channel = connect(address, { mode });
   const users = new Users(new RegisterClient(channel), outstanding);
 
   const before = sample();
-  await users.work(ms);
+  await users.work(ms, maxCalls);
   const after = sample();
 
   const { right, wrong, failed, problem, latencies } = users;

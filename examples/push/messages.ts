@@ -7,11 +7,12 @@ export type FromServer =
   | { readonly type: "listening"; readonly address: string }
   | ({ readonly type: "used" } & Sample);
 
-/** To a client process: work with so many calls outstanding, for so long. */
+/** To a client process: work with so many calls outstanding, for so long or until about so many calls were made. */
 export interface Run {
   readonly type: "run";
   readonly outstanding: number;
   readonly ms: number;
+  readonly maxCalls: number;
 }
 
 /** From a client process: what came of a run. */

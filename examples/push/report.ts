@@ -37,7 +37,7 @@ const COLUMNS: readonly Column[] = [
 
 /** The lines that compare what was measured; `byLoad` has the modes under the same load together. */
 export function formatReport(byLoad: readonly (readonly Row[])[]): string[] {
-  const lines = ["", ...formatRows(byLoad), "", "calls per second", "", ...formatChart(byLoad), ""];
+  const lines = ["", ...formatRows(byLoad), "", "Calls per second", "", ...formatChart(byLoad), ""];
   return [...lines, ...byLoad.map(formatRatios)].map((line) => (line === "" ? "" : `   ${line}`));
 }
 
@@ -48,7 +48,7 @@ function formatRows(byLoad: readonly (readonly Row[])[]): string[] {
 }
 
 function formatRow(row: Row): string[] {
-  const perCall = (us: number): string => (us / row.calls).toPrecision(3);
+  const perCall = (us: number): string => (us / row.calls).toFixed(us < 100 * row.calls ? 1 : 0);
   return [
     String(row.outstanding),
     row.mode,
@@ -73,6 +73,6 @@ function formatChart(byLoad: readonly (readonly Row[])[]): string[] {
 
 function formatRatios(rows: readonly Row[]): string {
   const rateOf = (mode: Mode): number => rows.find((row) => row.mode === mode)?.callsPerSecond ?? Number.NaN;
-  const times = (mode: Mode): string => `${formatRatio(rateOf("pipelined") / rateOf(mode))} ${mode}`;
-  return `With ${rows[0]?.outstanding} outstanding, pipelined makes ${times("short")} and ${times("pooled")}.`;
+  const times = (mode: Mode): string => `${formatRatio(rateOf("pipelined") / rateOf(mode))} those of ${mode}`;
+  return `With ${rows[0]?.outstanding} outstanding, pipelined makes ${times("short")} and ${times("pooled")}`;
 }

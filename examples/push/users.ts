@@ -31,17 +31,20 @@ export class Users {
     this.count = count;
   }
 
-  /** Lets all users work for `ms` milliseconds; resolves when the last reply has come. */
-  async work(ms: number): Promise<void> {
+  /**
+   * Lets all users work for `ms` milliseconds, or until `maxCalls` were answered. Resolves when the last visit has ended,
+   * which makes it a little more of either.
+   */
+  async work(ms: number, maxCalls: number): Promise<void> {
     const until = performance.now() + ms;
-    await Promise.all(Array.from({ length: this.count }, (_, n) => this.comeAndGo(n, until)));
+    await Promise.all(Array.from({ length: this.count }, (_, n) => this.comeAndGo(n, until, maxCalls)));
   }
 
-  private async comeAndGo(n: number, until: number): Promise<void> {
+  private async comeAndGo(n: number, until: number, maxCalls: number): Promise<void> {
     const userId = FIRST_USER + BigInt(n);
     try {
       let now = performance.now();
-      for (let turn = n; now < until; turn++) now = await this.visit(userId, turn, now);
+      for (let turn = n; now < until && this.right < maxCalls; turn++) now = await this.visit(userId, turn, now);
       await this.checkGone(userId);
     } catch (error) {
       this.failed++;
