@@ -140,16 +140,21 @@ function write(out: string, files: readonly GeneratedFile[]): number {
 
 function writeIfChanged(root: string, path: string, text: string): void {
   const target = join(root, path);
-  const before = currentText(target);
-  if (before === text) return;
-  mkdirSync(dirname(target), { recursive: true });
-  if (isOutside(root, realpathSync(dirname(target))) || isLink(target)) {
+  if (isOutside(root, realpathSync(nearestExisting(dirname(target)))) || isLink(target)) {
     throw new UsageError(`generate: ${target} is a link or leads out of ${root}; nothing is written there`);
   }
+  const before = currentText(target);
+  if (before === text) return;
   if (before !== undefined && !before.startsWith(GENERATED_MARK)) {
     throw new UsageError(`generate: ${target} exists and was not made by sluice; move it, or choose another --out`);
   }
+  mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, text);
+}
+
+/** The folder itself or the closest one around it that is there. */
+function nearestExisting(folder: string): string {
+  return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
 function currentText(path: string): string | undefined {

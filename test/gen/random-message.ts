@@ -166,6 +166,28 @@ function isUnwrapped(field: protobuf.Field, type: protobuf.Type): boolean {
   return !field.repeated && !field.map && WRAPPERS.test(type.fullName);
 }
 
+const JSON_TYPES = new Set([".google.protobuf.Struct", ".google.protobuf.Value", ".google.protobuf.ListValue"]);
+
+/** What JSON is as google.protobuf.Struct, Value or ListValue, field by field. */
+function jsonFields(typeName: string, json: unknown): Message {
+  const inner = (item: unknown): Message => jsonFields(".google.protobuf.Value", item);
+  if (typeName.endsWith(".ListValue")) return withItems("values", (json as unknown[]).map(inner));
+  if (typeName.endsWith(".Struct")) {
+    return withItems(
+      "fields",
+      Object.fromEntries(Object.entries(json as Message).map(([key, item]) => [key, inner(item)])),
+    );
+  }
+  if (json === null) return { null_value: 0 };
+  if (Array.isArray(json)) return { list_value: jsonFields(".google.protobuf.ListValue", json) };
+  if (typeof json === "object") return { struct_value: jsonFields(".google.protobuf.Struct", json) };
+  return { [{ number: "number_value", string: "string_value", boolean: "bool_value" }[typeof json as "number"]]: json };
+}
+
+function withItems(name: string, items: object): Message {
+  return Object.keys(items).length === 0 ? {} : { [name]: items };
+}
+
 function longOf(value: bigint, type: string): unknown {
   const isUnsigned = type.startsWith("u") || type.startsWith("fixed");
   return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)), unsigned: isUnsigned };
@@ -213,6 +235,7 @@ function hasPresence(field: protobuf.Field): boolean {
 
 function plainValue(field: protobuf.Field, value: unknown): unknown {
   const type = field.resolvedType;
+  if (type instanceof protobuf.Type && JSON_TYPES.has(type.fullName)) return jsonFields(type.fullName, value);
   if (type instanceof protobuf.Type) return normalize(type, isUnwrapped(field, type) ? { value } : (value as Message));
   if (typeof value === "bigint") return String(value);
   return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;

@@ -1,0 +1,136 @@
+// The command line: where files go, what is left alone, what is refused, and which exit code says so. The command's
+// function runs in this process, in a folder of its own.
+
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { generateCommand } from "../../src/cli/generate.js";
+import { UsageError } from "../../src/cli/usage.js";
+
+let folder: string;
+let errors: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sluice-cli-"));
+  errors = "";
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    errors += String(text);
+    return true;
+  });
+  put(
+    "proto/push/v1/register.proto",
+    'syntax = "proto3"; package push.v1; import "push/v1/room.proto"; message Register { Room room = 1; }',
+  );
+  put("proto/push/v1/room.proto", 'syntax = "proto3"; package push.v1; message Room { string name = 1; }');
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+const at = (path: string): string => join(folder, path);
+const run = (...args: string[]): number => generateCommand(args);
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(at(path)), { recursive: true });
+  writeFileSync(at(path), text);
+}
+
+describe("sluice generate", () => {
+  it("generates a folder, whose path is the root of its imports", () => {
+    expect(run(at("proto"), "--out", at("gen"))).toBe(0);
+    expect(readFileSync(at("gen/push/v1/register.ts"), "utf8")).toContain('from "./room.js"');
+    expect(existsSync(at("gen/push/v1/room.ts"))).toBe(true);
+  });
+
+  it("generates a file and the imports that its code needs", () => {
+    expect(
+      run(at("proto/push/v1/register.proto"), "-I", at("proto"), "--out", at("gen"), "--import-extension", ".ts"),
+    ).toBe(0);
+    expect(readFileSync(at("gen/push/v1/register.ts"), "utf8")).toContain('from "./room.ts"');
+    expect(existsSync(at("gen/push/v1/room.ts"))).toBe(true);
+  });
+
+  it("takes a relative runtime as relative to the output folder", () => {
+    expect(run(at("proto"), "--out", at("gen"), "--runtime", "./message-runtime.js")).toBe(0);
+    expect(readFileSync(at("gen/push/v1/room.ts"), "utf8")).toContain('from "../../message-runtime.js"');
+  });
+
+  it("rewrites only what changed", () => {
+    run(at("proto"), "--out", at("gen"));
+    utimesSync(at("gen/push/v1/room.ts"), 1, 1);
+    put(
+      "proto/push/v1/register.proto",
+      'syntax = "proto3"; package push.v1; import "push/v1/room.proto"; message Register { Room den = 1; }',
+    );
+    run(at("proto"), "--out", at("gen"));
+    expect(statSync(at("gen/push/v1/room.ts")).mtimeMs).toBe(1000);
+    expect(readFileSync(at("gen/push/v1/register.ts"), "utf8")).toContain("den?: Room");
+  });
+
+  it("with --check writes nothing and says what is out of date", () => {
+    expect(run(at("proto"), "--out", at("gen"), "--check")).toBe(1);
+    expect(existsSync(at("gen"))).toBe(false);
+    expect(errors).toContain("room.ts: out of date; run sluice generate");
+    run(at("proto"), "--out", at("gen"));
+    expect(run(at("proto"), "--out", at("gen"), "--check")).toBe(0);
+  });
+
+  it("exits with 1 for manifests with errors, and writes nothing", () => {
+    put("proto/bad.proto", 'syntax = "proto3";\nmessage Bad { Gone a = 1; }');
+    expect(run(at("proto"), "--out", at("gen"))).toBe(1);
+    expect(errors).toBe(`${at("proto/bad.proto")}:2:15: error: unknown type "Gone"\n`);
+    expect(existsSync(at("gen"))).toBe(false);
+  });
+
+  it.each([
+    [[], "name the manifests"],
+    [["proto"], "say where the files go with --out"],
+    [["gone", "--out", "gen"], '"gone" does not exist'],
+    [["--nonsense"], "Unknown option '--nonsense'"],
+  ])("%o is wrong usage", (args, text) => {
+    expect(() => generateCommand(args.map((arg) => (arg === "proto" ? at(arg) : arg)))).toThrow(UsageError);
+    expect(() => generateCommand(args.map((arg) => (arg === "proto" ? at(arg) : arg)))).toThrow(text);
+  });
+
+  it("refuses a manifest that is in no root", () => {
+    expect(() =>
+      run(at("proto/push/v1/room.proto"), "-I", at("proto/push/v1/.."), "-I", at("proto"), "--out", at("gen")),
+    ).not.toThrow();
+    mkdirSync(at("other"));
+    expect(() => run(at("proto/push/v1/room.proto"), "-I", at("other"), "--out", at("gen"))).toThrow(
+      "is in none of the folders",
+    );
+  });
+
+  it("does not follow a link out of a root", () => {
+    put("secret.proto", 'syntax = "proto3"; message Secret {}');
+    symlinkSync(at("secret.proto"), at("proto/link.proto"));
+    put("proto/user.proto", 'syntax = "proto3"; import "link.proto"; message User { Secret secret = 1; }');
+    expect(run(at("proto/user.proto"), "-I", at("proto"), "--out", at("gen"))).toBe(1);
+    expect(errors).toContain("it is a link that leads out of");
+  });
+
+  it("does not write through a link out of the output folder, nor over a file that it did not make", () => {
+    mkdirSync(at("elsewhere"));
+    mkdirSync(at("gen"));
+    symlinkSync(at("elsewhere"), at("gen/push"));
+    expect(() => run(at("proto"), "--out", at("gen"))).toThrow("leads out of");
+    expect(existsSync(at("elsewhere/v1"))).toBe(false);
+    put("other/push/v1/room.ts", "mine\n");
+    expect(() => run(at("proto"), "--out", at("other"))).toThrow("was not made by sluice");
+    expect(readFileSync(at("other/push/v1/room.ts"), "utf8")).toBe("mine\n");
+  });
+});
