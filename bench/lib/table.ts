@@ -54,8 +54,9 @@ export function formatCount(value: number): string {
   return value.toFixed(0);
 }
 
-/** Microseconds for people: `61 us`, `1.53 ms`. */
+/** Microseconds for people: `61 us`, `1.53 ms`, `2.10 s`. */
 export function formatMicroseconds(us: number): string {
+  if (us >= 999_500) return `${(us / 1e6).toPrecision(3)} s`;
   if (us >= 1000) return `${(us / 1000).toPrecision(3)} ms`;
   return `${us >= 100 ? us.toFixed(0) : us.toPrecision(2)} us`;
 }
