@@ -11,6 +11,8 @@ import { isReplyTo, pattern, REFUSAL, SECRET, type WorkReply, type WorkRequest }
 const DEADLINE_SLACK_MS = 5;
 /** How early: timers and the remaining time on the wire are rounded. */
 const EARLY_SLACK_MS = 2;
+/** A handler whose caller has given up is aborted within this time, in milliseconds, if no fault interferes. */
+export const CANCELLED_WITHIN_MS = 500;
 /** A calm network answers a call within this time, beside what its handler takes, in milliseconds. */
 const CALM_MS = 5_000;
 /** A server that drains finishes every call that takes less than this, in milliseconds. */
@@ -40,6 +42,10 @@ export interface CallRecord {
 export interface Evidence {
   /** Handlers that were begun for it. */
   readonly runs: number;
+  /** When its handler ended; Infinity if it did not, 0 if there was none. */
+  readonly handlerEndMs: number;
+  /** True if no fault affected its client until {@link CANCELLED_WITHIN_MS} after its end. */
+  readonly wasCalmAfterwards: boolean;
   /** Times that its request was handed to a pipe. */
   readonly writes: number;
   /** The faults that affected its client while it was under way. */
@@ -94,6 +100,9 @@ const leavesAtMostOnce: Check = (_, { writes, faults, hasTightServer }) =>
 
 const runsOnlyIfSent: Check = (_, { runs, writes }) => (runs > writes ? "ran without having been sent" : undefined);
 
+const cancelsTravel: Check = ({ endMs }, { handlerEndMs, wasCalmAfterwards }) =>
+  wasCalmAfterwards && handlerEndMs > endMs + CANCELLED_WITHIN_MS ? "its handler went on after its end" : undefined;
+
 const secretsStay: Check = ({ error }) =>
   String(error?.message).includes(SECRET) ? "a handler's secret travelled" : undefined;
 
@@ -111,6 +120,7 @@ const CHECKS: readonly Check[] = [
   runsAtMostOnce,
   leavesAtMostOnce,
   runsOnlyIfSent,
+  cancelsTravel,
   secretsStay,
   hasReason,
 ];

@@ -12,7 +12,7 @@ import { Coverage, type CoverageEntries } from "./coverage.js";
 import { Dice } from "./dice.js";
 import { StrikeLog } from "./faults.js";
 import { Injector } from "./injector.js";
-import { type CallRecord, findFaults } from "./invariants.js";
+import { CANCELLED_WITHIN_MS, type CallRecord, findFaults } from "./invariants.js";
 import { FaultyNetwork } from "./network.js";
 import {
   type CallPlan,
@@ -78,7 +78,7 @@ class Run {
   private readonly world = new VirtualClock();
   private readonly trace: Trace;
   private readonly strikes = new StrikeLog();
-  private readonly ledger = new Ledger();
+  private readonly ledger = new Ledger(this.world);
   private readonly tap = new WireTap();
   private readonly dice: Dice;
   private readonly scenario: Scenario;
@@ -214,6 +214,9 @@ class Run {
     const faults = this.strikes.met(client.plan.name, record.startMs, record.endMs);
     const found = findFaults(record, {
       runs: this.ledger.runsOf(nonce),
+      handlerEndMs: this.ledger.endOf(nonce),
+      wasCalmAfterwards:
+        this.strikes.met(client.plan.name, record.startMs, record.endMs + CANCELLED_WITHIN_MS).size === 0,
       writes: this.tap.writesOf(nonce),
       faults,
       stalls: client.host.stalls,

@@ -6,6 +6,7 @@ import { DecodeError, MessageType } from "../../src/codec/message.js";
 import { Method, Service } from "../../src/codec/method.js";
 import { Code, RpcError } from "../../src/codec/status.js";
 import type { Writer } from "../../src/codec/writer.js";
+import type { VirtualClock } from "../../src/testing.js";
 import type { Clock } from "../../src/transport/clock.js";
 
 /** What a handler may be asked to do. */
@@ -57,21 +58,45 @@ export const perform: WorkMethod = new Method("sim.v1.Work", { ...types, name: "
 /** A method that no server serves. */
 export const missing: WorkMethod = new Method("sim.v1.Elsewhere", { ...types, name: "Missing", localName: "missing" });
 
+/** What a handler needs of its call's context. */
+export interface WorkContext {
+  readonly signal: AbortSignal;
+}
+
 /** What a server of {@link Work} does with a request. */
 export interface WorkHandlers {
-  perform(request: WorkRequest, context: { readonly signal: AbortSignal }): WorkReply | Promise<WorkReply>;
+  perform(request: WorkRequest, context: WorkContext): WorkReply | Promise<WorkReply>;
 }
 
 /** The service that servers serve. */
 export const Work: Service<WorkHandlers, { perform: WorkMethod }> = new Service("sim.v1.Work", { perform });
 
-/** How often each call was begun by any server. */
+/** When handlers began and ended, by nonce, over all servers. */
 export class Ledger {
+  private readonly world: VirtualClock;
   private readonly runs = new Map<number, number>();
+  private readonly ends = new Map<number, number>();
+
+  constructor(world: VirtualClock) {
+    this.world = world;
+  }
 
   /** A handler has begun. */
   begin(nonce: number): void {
     this.runs.set(nonce, this.runsOf(nonce) + 1);
+    this.ends.set(nonce, this.world.now());
+  }
+
+  /** The handler goes on until `reply` settles. */
+  track(nonce: number, reply: Promise<unknown>): void {
+    const end = (): void => void this.ends.set(nonce, this.world.now());
+    this.ends.set(nonce, Number.POSITIVE_INFINITY);
+    reply.then(end, end);
+  }
+
+  /** When the last handler with this nonce ended, in world time; Infinity if it has not, 0 if there was none. */
+  endOf(nonce: number): number {
+    return this.ends.get(nonce) ?? 0;
   }
 
   /** How often a handler has begun with this nonce. */
@@ -85,12 +110,18 @@ export function handlers(clock: Clock, ledger: Ledger): WorkHandlers {
   return {
     perform(request, context) {
       ledger.begin(request.nonce);
-      if (request.behaviour === "throw") throw new Error(SECRET);
-      if (request.behaviour === "refuse") throw new RpcError(REFUSAL, `not today, ${request.nonce}`);
-      if (request.behaviour === "hang") return untilAborted(context.signal);
-      return request.delayMs === 0 ? replyTo(request) : replyLater(request, clock, context.signal);
+      const reply = handle(request, clock, context);
+      if (reply instanceof Promise) ledger.track(request.nonce, reply);
+      return reply;
     },
   };
+}
+
+function handle(request: WorkRequest, clock: Clock, context: WorkContext): WorkReply | Promise<WorkReply> {
+  if (request.behaviour === "throw") throw new Error(SECRET);
+  if (request.behaviour === "refuse") throw new RpcError(REFUSAL, `not today, ${request.nonce}`);
+  if (request.behaviour === "hang") return untilAborted(context.signal);
+  return request.delayMs === 0 ? replyTo(request) : replyLater(request, clock, context.signal);
 }
 
 /** The only right reply. */
