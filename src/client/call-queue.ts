@@ -11,15 +11,22 @@ const PURGE_SLACK = 64;
 export class CallQueue implements CallHolder {
   private readonly maxCalls: number;
   private readonly maxBytes: number;
+  private readonly whyNone: () => string | undefined;
   /** The waiting calls from `head` on, settled ones among them. */
   private calls: OutgoingCall[] = [];
   private head = 0;
   private count = 0;
   private bytes = 0;
 
-  constructor(maxCalls: number, maxBytes: number) {
+  /** `whyNone` says why there is no connection, for the errors of calls that have waited for one in vain. */
+  constructor(maxCalls: number, maxBytes: number, whyNone: () => string | undefined) {
     this.maxCalls = maxCalls;
     this.maxBytes = maxBytes;
+    this.whyNone = whyNone;
+  }
+
+  get obstacle(): string | undefined {
+    return this.whyNone();
   }
 
   /** Calls that wait. */

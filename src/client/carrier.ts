@@ -47,7 +47,7 @@ export abstract class Carrier implements SessionOwner {
     this.counters = counters;
     this.events = events;
     this.clock = options.clock;
-    this.queue = new CallQueue(options.maxWaitingCalls, options.maxWaitingBytes);
+    this.queue = new CallQueue(options.maxWaitingCalls, options.maxWaitingBytes, () => dialer.lastError?.message);
   }
 
   /** Carries `call`, or fails it. */
@@ -110,7 +110,7 @@ export abstract class Carrier implements SessionOwner {
     this.sessions.delete(session);
     this.counters.connectionsClosed++;
     if (session.wasOpen) this.events.disconnected(session, error);
-    else if (!session.isFinishing) this.dialer.handshakeFailed(session, error);
+    if (session.wasTurnedAway || !(session.wasOpen || session.isFinishing)) this.dialer.rejected(session, error);
     this.onLost(session);
     this.noticeEmpty();
   }

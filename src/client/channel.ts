@@ -54,6 +54,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   /** Use {@link connect}. */
   constructor(addresses: readonly Address[], options: ResolvedConnectOptions) {
     super();
+    // Each `ready()` that waits listens; any number may.
+    this.setMaxListeners(0);
     this.options = options;
     this.wheel = wheelOf(options.clock);
     this.dispatcher = new Dispatcher(options.maxCalls, options.handlerInterceptors);

@@ -14,6 +14,12 @@ import type { ResolvedConnectOptions } from "./options.js";
 
 const BACKOFF_FACTOR = 1.6;
 
+/** Where a connection leads, and how many attempts had failed before it. */
+interface Origin {
+  readonly index: number;
+  readonly failures: number;
+}
+
 /** Opens the connections of one channel. */
 export class Dialer {
   /** The failure of the last attempt; undefined after a success. */
@@ -24,7 +30,7 @@ export class Dialer {
   private readonly acceptor: Acceptor;
   private readonly wheel: TimerWheel;
   private readonly attempts = new Set<Dialing>();
-  private readonly addressOf = new WeakMap<Session, number>();
+  private readonly originOf = new WeakMap<Session, Origin>();
   /** The index of the address to try next. */
   private cursor = 0;
   /** Attempts that have failed since the last success. */
@@ -67,20 +73,22 @@ export class Dialer {
       peerId,
       agent: AGENT,
     });
-    this.addressOf.set(session, index);
+    this.originOf.set(session, { index, failures: this.failures });
     return session;
   }
 
   /** The handshake of `session` is complete: its address is tried first from now on. */
   succeeded(session: Session): void {
-    this.cursor = this.addressOf.get(session) ?? this.cursor;
+    this.cursor = this.originOf.get(session)?.index ?? this.cursor;
     this.failures = 0;
     this.lastError = undefined;
   }
 
-  /** `session` was lost before its handshake was complete. */
-  handshakeFailed(session: Session, error: RpcError): void {
-    this.failed(this.addressOf.get(session) ?? this.cursor, error);
+  /** `session` was lost before its handshake was complete, or the peer turned it away: the backoff goes on where it was. */
+  rejected(session: Session, error: RpcError): void {
+    const origin = this.originOf.get(session);
+    this.failures = Math.max(this.failures, origin?.failures ?? 0);
+    this.failed(origin?.index ?? this.cursor, error);
   }
 
   /** Milliseconds to wait before the next attempt. */
@@ -114,8 +122,9 @@ export class Dialer {
       pipe.destroy();
       throw localError(Code.UNAVAILABLE, "the channel is closed", "safe");
     } catch (error) {
-      const reason = isLate ? `no connection within ${connectTimeoutMs} ms` : (error as Error).message;
-      throw localError(Code.UNAVAILABLE, `${formatAddress(address)}: ${reason}`, "safe", error);
+      // What the network rejects with names the address already.
+      const late = `${formatAddress(address)}: no connection within ${connectTimeoutMs} ms`;
+      throw localError(Code.UNAVAILABLE, isLate ? late : (error as Error).message, "safe", error);
     } finally {
       this.attempts.delete(attempt);
       this.wheel.remove(timer);

@@ -12,6 +12,8 @@ import { Timer, type TimerWheel } from "./timers.js";
 export interface CallHolder {
   /** The call has settled; `call.session` still names the connection that carried it, if one did. */
   release(call: OutgoingCall): void;
+  /** Why a call that it holds has to wait, where it does and the reason is known. */
+  readonly obstacle?: string | undefined;
 }
 
 /** A request that waits for a connection, in the form it will travel in. */
@@ -91,7 +93,7 @@ export class OutgoingCall extends Timer {
     if (this.settled) return;
     const { session } = this;
     session?.outgoing.abandon(this, code);
-    const where = session === undefined ? "while it waited for a connection" : `at ${session.remote}`;
+    const where = session === undefined ? this.whileWaiting() : `at ${session.remote}`;
     const retry = session === undefined ? "safe" : "unsafe";
     this.fail(localError(code, `${this.method.path}: ${message} ${where}`, retry, cause));
   }
@@ -104,6 +106,11 @@ export class OutgoingCall extends Timer {
   /** The user's signal was aborted. */
   abort(reason: unknown): void {
     this.cancel(Code.CANCELLED, "the call was cancelled", reason);
+  }
+
+  private whileWaiting(): string {
+    const obstacle = this.holder?.obstacle;
+    return `while it waited for a connection${obstacle === undefined ? "" : ` (${obstacle})`}`;
   }
 
   private end(): boolean {

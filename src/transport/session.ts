@@ -106,6 +106,7 @@ export class Session implements PipeSink, FrameSink {
   private readonly onHanded = (): void => this.outgoing.settleHanded();
   private currentState: SessionState = "handshake";
   private isPeerDraining = false;
+  private turnedAway = false;
   private isDraining = false;
   private peerSawDrain = false;
   /** Pings that have not been answered. */
@@ -143,6 +144,11 @@ export class Session implements PipeSink, FrameSink {
   /** True once the handshake was complete. */
   get wasOpen(): boolean {
     return this.peer !== beforeSettings;
+  }
+
+  /** True once the peer has said that it will not go on with this connection. */
+  get wasTurnedAway(): boolean {
+    return this.turnedAway;
   }
 
   /** True once this side has decided to take no new calls. */
@@ -335,7 +341,8 @@ export class Session implements PipeSink, FrameSink {
     const reason = readArg(buf, start);
     const { message } = decodeControl(() => Status.decode(buf, start + HEADER_BYTES, end, 0), "GOAWAY");
     if (reason !== CloseReason.DRAIN) {
-      this.closeError ??= this.lost(`the peer closed the connection: ${closeReasonName(reason)}: ${message}`);
+      this.turnedAway = true;
+      this.destroy(this.lost(`the peer closed the connection: ${closeReasonName(reason)}: ${message}`));
       return;
     }
     this.isPeerDraining = true;
