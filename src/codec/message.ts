@@ -26,7 +26,10 @@ export class DecodeError extends Error {
   override readonly name = "DecodeError";
 }
 
-const shared = new Writer();
+/** A writer that has grown beyond this is not kept: one large message must not hold memory for good. */
+const MAX_SPARE_BYTES = 1_048_576;
+/** The writer that the next `toBytes` uses; taken while in use, since a getter of a message may encode another one. */
+let spare: Writer | undefined;
 
 /**
  * A message type: `T` is what decoding returns (every field present), `Init` what encoding accepts (every field
@@ -56,10 +59,13 @@ export class MessageType<T = unknown, Init = T> {
 
   /** The protobuf encoding of `message`, in a buffer of its own. Throws `TypeError` if a field has the wrong type. */
   toBytes(message: Init): Uint8Array {
-    shared.start = shared.pos = 0;
-    this.encode(message, shared);
-    const bytes = new Uint8Array(shared.pos - shared.start);
-    bytes.set(shared.buf.subarray(shared.start, shared.pos));
+    const writer = spare ?? new Writer();
+    spare = undefined;
+    writer.start = writer.pos = 0;
+    this.encode(message, writer);
+    const bytes = new Uint8Array(writer.pos - writer.start);
+    bytes.set(writer.buf.subarray(writer.start, writer.pos));
+    if (writer.buf.length <= MAX_SPARE_BYTES) spare = writer;
     return bytes;
   }
 

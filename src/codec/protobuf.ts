@@ -640,7 +640,10 @@ export function expectList(value: unknown, field: string): void {
 }
 
 /** True if a closed enum declares this number; others are treated as unknown fields. */
-export function hasNumber(declared: Readonly<Record<string, number>>, value: number): boolean {
+export function hasNumber<Declared extends Readonly<Record<string, number>>>(
+  declared: Declared,
+  value: number,
+): value is Declared[keyof Declared] {
   return Object.values(declared).includes(value);
 }
 

@@ -7,6 +7,7 @@ import {
   type EnumModel,
   type EnumValueModel,
   type FieldModel,
+  type FieldType,
   type FileModel,
   type MessageModel,
   type MethodModel,
@@ -156,7 +157,7 @@ class Declarer {
       label: syntax.label,
       mapKey: syntax.mapKey?.text as FieldModel["mapKey"],
       oneof,
-      type: { kind: "scalar", scalar: "bytes" },
+      type: UNRESOLVED_TYPE,
       presence: "implicit",
       packed: false,
       delimited: syntax.group !== undefined,
@@ -251,6 +252,9 @@ class Declarer {
 
 /** Stands for the options of what has none; never written to. */
 const NO_OPTIONS = new OptionMessage();
+
+/** Stands for a field's type until the linker has found it. */
+export const UNRESOLVED_TYPE: FieldType = Object.freeze({ kind: "scalar", scalar: "bytes" });
 
 /** Stands for a type until the linker has found it; generation stops if it does not. */
 const UNRESOLVED = Object.freeze({ kind: "message", name: "", fullName: "" }) as unknown as MessageModel;

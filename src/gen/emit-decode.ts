@@ -208,9 +208,17 @@ class DecodeEmitter {
       this.case(tagOf(2, 2), [`pos = ${this.target.runtime("readLength")}(buf, pos, stop);`, `item = ${call};`], false);
       return;
     }
-    const lines = [`item = ${this.read(field, "stop")};`, this.advance()];
-    if (this.isClosed(field)) lines.push(`known = ${this.isDeclared(field, "item")};`);
-    this.case(tagOf(2, SCALAR_TRAITS[scalarOf(field)].wireType), lines, false);
+    const tag = tagOf(2, SCALAR_TRAITS[scalarOf(field)].wireType);
+    if (!this.isClosed(field)) {
+      this.case(tag, [`item = ${this.read(field, "stop")};`, this.advance()], false);
+      return;
+    }
+    const declared = `if (${this.isDeclared(field, "value")}) item = value;`;
+    this.case(
+      tag,
+      [`const value = ${this.read(field, "stop")};`, this.advance(), declared, "else known = false;"],
+      true,
+    );
   }
 
   private itemType(field: FieldModel): string {

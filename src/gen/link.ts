@@ -2,7 +2,7 @@
 // settles what depends on them. A pass over all files at a time: declare, types, extensions, options, features.
 // Names are looked up by protoc's rules (scope.ts), never by a library's.
 
-import { type DeclaredFile, declareFile, type Pending, type PendingExtension } from "./declare.js";
+import { type DeclaredFile, declareFile, type Pending, type PendingExtension, UNRESOLVED_TYPE } from "./declare.js";
 import { defaultFeatures, overrideFeatures } from "./features.js";
 import {
   type Element,
@@ -160,6 +160,7 @@ function readPseudoOptions(field: FieldModel, options: readonly OptionSyntax[], 
   for (const option of options) {
     if (!isPseudoOption("FieldOptions", option)) continue;
     const isName = option.path[0]!.text === "json_name";
+    if (!isName && field.type === UNRESOLVED_TYPE) continue;
     const value = readOptionValue(option.value, isName ? STRING : field.type, context);
     if (isName && typeof value === "string") field.jsonName = value;
     else if (!isName) field.defaultValue = value;

@@ -151,7 +151,8 @@ class OptionReader {
 
   private scalar(value: OptionValue, scalar: Scalar): OptionResult | undefined {
     if (scalar === "string" || scalar === "bytes") {
-      if (value.kind !== "string") return this.mismatch(value, `a ${scalar}`);
+      if (value.kind !== "string")
+        return this.mismatch(value, scalar === "bytes" ? "bytes, written as a string" : "a string");
       return scalar === "bytes" ? new Uint8Array(value.value) : value.value.toString();
     }
     if (scalar === "bool") return this.bool(value);

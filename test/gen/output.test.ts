@@ -1,7 +1,10 @@
 // What generated code looks like: one small manifest in full, and the names that hostile or unlucky manifests give.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { generate } from "../../src/gen/generate.js";
+import { BUNDLED_ROOT, FolderReader } from "../../src/gen/load.js";
 import { diagnose, generateText, importGenerated, messageType } from "./support.js";
 
 const proto3 = (body: string): string => `syntax = "proto3"; package t; ${body}`;
@@ -10,6 +13,20 @@ describe("output", () => {
   it("is what golden.ts.txt shows", async () => {
     const manifest = readFileSync(new URL("./golden.proto", import.meta.url), "utf8");
     await expect(generateText(manifest)).toMatchFileSnapshot("./golden.ts.txt");
+  });
+
+  it("is what the runtime's own well-known types are", () => {
+    const names = ["any", "duration", "empty", "field_mask", "timestamp", "wrappers"];
+    const reader = new FolderReader([join(BUNDLED_ROOT, "google/protobuf")]);
+    const { files } = generate(
+      names.map((name) => `${name}.proto`),
+      reader,
+      { runtime: "../message-runtime.js", importExtension: ".js" },
+    );
+    expect(files.map(({ path }) => path)).toEqual(names.map((name) => `${name}.ts`));
+    for (const { path, text } of files) {
+      expect(readFileSync(new URL(`../../src/codec/well-known/${path}`, import.meta.url), "utf8")).toBe(text);
+    }
   });
 
   it("is the same every time", () => {
