@@ -48,6 +48,8 @@ export interface Evidence {
   readonly wasCalmAfterwards: boolean;
   /** Times that its request was handed to a pipe. */
   readonly writes: number;
+  /** When the last byte of its reply reached its process; Infinity if it never did. */
+  readonly replyArrivedMs: number;
   /** The faults that affected its client while it was under way. */
   readonly faults: ReadonlySet<FaultKind>;
   /** The stalls of its client. */
@@ -103,6 +105,13 @@ const runsOnlyIfSent: Check = (_, { runs, writes }) => (runs > writes ? "ran wit
 const cancelsTravel: Check = ({ endMs }, { handlerEndMs, wasCalmAfterwards }) =>
   wasCalmAfterwards && handlerEndMs > endMs + CANCELLED_WITHIN_MS ? "its handler went on after its end" : undefined;
 
+/** A reply that had arrived before the deadline counts, even if the process slept through the deadline. */
+const repliesWinOverDeadlines: Check = ({ code, startMs, timeoutMs }, { replyArrivedMs, faults }) => {
+  const wasLost = faults.has("cut") || faults.has("half-close") || faults.has("slow-reader");
+  const hadArrived = replyArrivedMs < startMs + timeoutMs - EARLY_SLACK_MS;
+  return code === Code.DEADLINE_EXCEEDED && hadArrived && !wasLost ? "its reply had arrived in time" : undefined;
+};
+
 const secretsStay: Check = ({ error }) =>
   String(error?.message).includes(SECRET) ? "a handler's secret travelled" : undefined;
 
@@ -121,6 +130,7 @@ const CHECKS: readonly Check[] = [
   leavesAtMostOnce,
   runsOnlyIfSent,
   cancelsTravel,
+  repliesWinOverDeadlines,
   secretsStay,
   hasReason,
 ];

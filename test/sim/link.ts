@@ -39,6 +39,8 @@ export interface LinkContext {
   silentUntilMs(link: Link): number;
   /** A cut or half-close has just happened. */
   onBroken(link: Link, kind: "cut" | "half-close"): void;
+  /** Sees what reaches an end's host, whether the host is awake or not. */
+  onArrival(end: End, bytes: Buffer): void;
   /** Sees what an end writes. */
   onWrite(end: End, bytes: Buffer): void;
   /** An end is gone. */
@@ -147,6 +149,7 @@ class Lane {
     this.armed = false;
     if (this.context.silentUntilMs(this.link) <= this.context.world.now()) {
       const { segment } = this.wire.shift()!;
+      if (typeof segment !== "string") this.context.onArrival(this.to, segment);
       this.to.host.io(() => this.to.receive(segment));
     }
     this.arm();

@@ -68,8 +68,10 @@ export class FaultyNetwork implements LinkContext {
   readonly slabs: SlabPool = new SlabPool({ debug: true });
   /** Ends that are not closed. */
   openEnds = 0;
-  /** Sees every write of a client: to know which requests ever left it. */
-  onClientWrite: (client: Host, pipe: Pipe, bytes: Buffer) => void = () => undefined;
+  /** Sees every write of a client. */
+  onClientWrite: (pipe: Pipe, bytes: Buffer) => void = () => undefined;
+  /** Sees all bytes that reach a client's host. */
+  onClientArrival: (pipe: Pipe, bytes: Buffer) => void = () => undefined;
   private readonly strikes: StrikeLog;
   private readonly bindings = new Map<string, Binding>();
   private readonly ways = new Map<string, Way>();
@@ -143,7 +145,11 @@ export class FaultyNetwork implements LinkContext {
   }
 
   onWrite(end: End, bytes: Buffer): void {
-    if (end === end.link.dialer) this.onClientWrite(end.host, end, bytes);
+    if (end === end.link.dialer) this.onClientWrite(end, bytes);
+  }
+
+  onArrival(end: End, bytes: Buffer): void {
+    if (end === end.link.dialer) this.onClientArrival(end, bytes);
   }
 
   onGone(end: End): void {

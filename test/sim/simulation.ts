@@ -26,7 +26,7 @@ import {
 import { SimServer } from "./server.js";
 import { Trace } from "./trace.js";
 import { WireTap } from "./wire-tap.js";
-import { Ledger } from "./work.js";
+import { Ledger, REPLY_MARK, REQUEST_MARK } from "./work.js";
 
 /** After the last fault every planned call has run out of time. */
 const QUIET_MS = WORK_MS + MAX_FAULT_MS + 12_000;
@@ -79,7 +79,8 @@ class Run {
   private readonly trace: Trace;
   private readonly strikes = new StrikeLog();
   private readonly ledger = new Ledger(this.world);
-  private readonly tap = new WireTap();
+  private readonly requests = new WireTap(REQUEST_MARK);
+  private readonly replies = new WireTap(REPLY_MARK);
   private readonly dice: Dice;
   private readonly scenario: Scenario;
   private readonly network: FaultyNetwork;
@@ -95,7 +96,8 @@ class Run {
     this.scenario = drawScenario(this.dice.fork());
     this.trace = new Trace(this.world, keepTrace);
     this.network = new FaultyNetwork(this.world, this.dice.fork(), this.trace, this.strikes);
-    this.network.onClientWrite = (_, pipe, bytes) => this.tap.see(pipe, bytes);
+    this.network.onClientWrite = (pipe, bytes) => this.requests.see(pipe, bytes, this.world.now());
+    this.network.onClientArrival = (pipe, bytes) => this.replies.see(pipe, bytes, this.world.now());
     this.servers = this.scenario.servers.map(
       (plan) => new SimServer(plan, this.network, this.ledger, this.dice.fork()),
     );
@@ -217,7 +219,8 @@ class Run {
       handlerEndMs: this.ledger.endOf(nonce),
       wasCalmAfterwards:
         this.strikes.met(client.plan.name, record.startMs, record.endMs + CANCELLED_WITHIN_MS).size === 0,
-      writes: this.tap.writesOf(nonce),
+      writes: this.requests.countOf(nonce),
+      replyArrivedMs: this.replies.timeOf(nonce),
       faults,
       stalls: client.host.stalls,
       hasTinyQueue: client.plan.maxWaitingCalls === TINY_QUEUE_CALLS,

@@ -39,13 +39,15 @@ export interface WorkReply {
 
 /** Begins every request on the wire, so that the network can tell which ones it carried. */
 export const REQUEST_MARK: Buffer = Buffer.from("\u0007sim-request\u0007", "latin1");
+/** Ends every reply on the wire, followed by its nonce. */
+export const REPLY_MARK: Buffer = Buffer.from("\u0007sim-reply\u0007", "latin1");
 /** The text of a handler's plain error; no client may see it. */
 export const SECRET = "the password is swordfish";
 /** The code that a refusing handler chooses. */
 export const REFUSAL: Code = Code.FAILED_PRECONDITION;
 
 const REQUEST_FIXED_BYTES = REQUEST_MARK.length + 13;
-const REPLY_FIXED_BYTES = 8;
+const REPLY_FIXED_BYTES = 8 + REPLY_MARK.length;
 
 const WorkRequestType: MessageType<WorkRequest> = new MessageType("sim.v1.WorkRequest", encodeRequest, decodeRequest);
 const WorkReplyType: MessageType<WorkReply> = new MessageType("sim.v1.WorkReply", encodeReply, decodeReply);
@@ -199,14 +201,15 @@ function decodeRequest(buf: Buffer, start: number, end: number): WorkRequest {
 
 function encodeReply({ nonce, requestSum, payload }: WorkReply, writer: Writer): void {
   writer.reserve(REPLY_FIXED_BYTES + payload.length);
-  const { buf, pos } = writer;
-  buf.writeUInt32LE(nonce, pos);
-  buf.writeInt32LE(requestSum, pos + 4);
-  writer.pos = pos + REPLY_FIXED_BYTES + payload.copy(buf, pos + REPLY_FIXED_BYTES);
+  const { buf } = writer;
+  let pos = buf.writeInt32LE(requestSum, writer.pos);
+  pos += payload.copy(buf, pos);
+  pos += REPLY_MARK.copy(buf, pos);
+  writer.pos = buf.writeUInt32LE(nonce, pos);
 }
 
 function decodeReply(buf: Buffer, start: number, end: number): WorkReply {
   if (end - start < REPLY_FIXED_BYTES) throw new DecodeError("sim.v1.WorkReply: too short");
-  const payload = Buffer.from(buf.subarray(start + REPLY_FIXED_BYTES, end));
-  return { nonce: buf.readUInt32LE(start), requestSum: buf.readInt32LE(start + 4), payload };
+  const payload = Buffer.from(buf.subarray(start + 4, end - 4 - REPLY_MARK.length));
+  return { nonce: buf.readUInt32LE(end - 4), requestSum: buf.readInt32LE(start), payload };
 }
