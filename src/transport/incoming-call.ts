@@ -6,7 +6,7 @@ import type { MessageType } from "../codec/message.js";
 import { encodeMetadata, type Metadata } from "../codec/metadata.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import type { Session } from "./session.js";
-import { encodeStatus } from "./status-frame.js";
+import { encodeStatus, errorCode } from "./status-frame.js";
 import { Timer } from "./timers.js";
 
 /** Serves the calls of one method; `call/dispatch.ts` makes them. */
@@ -127,9 +127,9 @@ export class IncomingCall extends Timer {
     try {
       this.writeErrorFrame(error, this.context);
     } catch {
-      // The handler's metadata cannot travel; the status must.
+      // The handler's metadata or details cannot travel; code and text must.
       this.session.outbox.abandonFrame();
-      this.writeErrorFrame(error, undefined);
+      this.writeErrorFrame(new RpcError(error.code, error.message, { origin: error.origin }), undefined);
     }
     this.answered = true;
     this.session.incoming.onAnswered(this);
@@ -141,7 +141,7 @@ export class IncomingCall extends Timer {
     beginFrame(outbox);
     const flags = context === undefined ? Flag.END : this.beginResponse(context);
     encodeStatus(error, outbox, peer.maxFrameBytes - (outbox.pos - outbox.start - HEADER_BYTES));
-    endFrame(outbox, FrameType.RESPONSE, flags, error.code === Code.OK ? Code.UNKNOWN : error.code, this.id);
+    endFrame(outbox, FrameType.RESPONSE, flags, errorCode(error), this.id);
   }
 
   /** Appends the metadata that the handler has set; returns the frame's flags. */

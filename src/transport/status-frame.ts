@@ -12,7 +12,7 @@ export const MAX_STATUS_TEXT = 4096;
 export function encodeStatus(error: RpcError, writer: Writer, maxBytes: number): void {
   const status: StatusInit = {
     message: error.message.slice(0, MAX_STATUS_TEXT),
-    retryAfterMs: Math.max(0, Math.min(0xffff_ffff, Math.ceil(error.retryAfterMs ?? 0))),
+    retryAfterMs: Math.max(0, Math.min(0xffff_ffff, Math.ceil(error.retryAfterMs || 0))),
     origin: error.origin === "user" ? Origin.ORIGIN_USER : Origin.ORIGIN_LIBRARY,
     details: error.details as ErrorDetail[],
   };
@@ -21,6 +21,11 @@ export function encodeStatus(error: RpcError, writer: Writer, maxBytes: number):
   if (writer.pos - writer.start - mark <= maxBytes) return;
   writer.pos = writer.start + mark;
   Status.encode({ ...status, details: [] }, writer);
+}
+
+/** The code that an error travels with: one that a handler made up, or OK, is UNKNOWN. */
+export function errorCode(error: RpcError): Code {
+  return codeFrom(error.code) || Code.UNKNOWN;
 }
 
 /** Appends a RESPONSE frame without metadata that carries `error`. */
@@ -33,7 +38,7 @@ export function writeStatusFrame(
 ): void {
   beginFrame(writer);
   encodeStatus(error, writer, maxFrameBytes);
-  endFrame(writer, FrameType.RESPONSE, flags, error.code === Code.OK ? Code.UNKNOWN : error.code, id);
+  endFrame(writer, FrameType.RESPONSE, flags, errorCode(error), id);
 }
 
 /** The error that a Status message in `buf[start, end)` describes. Throws `DecodeError`. */
