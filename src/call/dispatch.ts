@@ -39,7 +39,9 @@ class UnaryEndpoint implements Endpoint {
       call.fail(error);
       return;
     }
-    if (isThenable(result)) call.respondLater(method.output, result);
+    // Only a native promise is known to settle once; a call answered twice would be given to two callers.
+    if (result instanceof Promise) call.respondLater(method.output, result);
+    else if (isThenable(result)) call.respondLater(method.output, Promise.resolve(result));
     else call.respond(method.output, result);
   }
 }
