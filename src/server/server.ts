@@ -72,6 +72,10 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   async listen(address: string): Promise<string> {
     if (this.closing !== undefined) throw localError(Code.UNAVAILABLE, "the server is closed", "never");
     const listener = await this.options.network.listen(parseAddress(address), (pipe) => this.accept(pipe));
+    if (this.closing !== undefined) {
+      await listener.close();
+      throw localError(Code.UNAVAILABLE, "the server is closed", "never");
+    }
     if (this.listeners_.push(listener) === 1 && this.options.drainOnSigtermMs !== undefined) {
       process.once("SIGTERM", this.onSigterm);
     }
