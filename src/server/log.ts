@@ -6,8 +6,10 @@ import type { RpcError } from "../codec/status.js";
 import type { Clock } from "../transport/clock.js";
 import type { Session } from "../transport/session.js";
 
-/** Text from a peer or a handler is cut to this many UTF-16 units. */
+/** Text from a peer or a handler takes at most this many bytes of a line, with the escapes that JSON needs. */
 const MAX_TEXT = 200;
+/** Text that JSON writes as it is. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 /** At most one line a second for refusals, and one for handler errors; a line says how many it stands for. */
 const INTERVAL_MS = 1_000;
 
@@ -71,12 +73,12 @@ export class ServerLog {
     const suppressed = this.logger === undefined ? undefined : this.failures.pass();
     if (suppressed === undefined) return;
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    const err = {
+    const failure = {
       type: cut(name),
       message: cut(message),
       stack: cut((stack ?? "").split("\n").slice(1, 4).join("\n")),
     };
-    this.logger?.error({ path: cut(path), err, suppressed }, "handler failed");
+    this.logger?.error({ path: cut(path), error: failure, suppressed }, "handler failed");
   }
 
   private refused(remote: string, path: string, reason: string): void {
@@ -88,8 +90,14 @@ export class ServerLog {
 
 /** Cuts a text, and writes what a terminal or a line-based reader could take for more than text as escapes. */
 function cut(text: string): string {
-  const clean = text
-    .slice(0, MAX_TEXT)
-    .replace(/[^\x20-\x7e\n]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  return clean.length <= MAX_TEXT ? clean : `${clean.slice(0, MAX_TEXT)}…`;
+  if (text.length <= MAX_TEXT && PLAIN.test(text)) return text;
+  let kept = "";
+  let bytes = 0;
+  for (const c of text.slice(0, MAX_TEXT)) {
+    const written = c.replace(/[^\x20-\x7e\n]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    bytes += JSON.stringify(written).length - 2;
+    if (bytes > MAX_TEXT) break;
+    kept += written;
+  }
+  return bytes > MAX_TEXT || text.length > MAX_TEXT ? `${kept}...` : kept;
 }
