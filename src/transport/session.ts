@@ -198,7 +198,7 @@ export class Session implements PipeSink, FrameSink {
   drain(): void {
     if (!this.isUsable) return;
     this.isDraining = true;
-    this.writeGoAway(CloseReason.DRAIN, localError(Code.UNAVAILABLE, "the connection is draining", "safe"));
+    this.writeGoAway(CloseReason.DRAIN, "the connection is draining");
     this.ping();
     this.endIfDone();
   }
@@ -229,7 +229,7 @@ export class Session implements PipeSink, FrameSink {
     if (!this.isOpen) return;
     const error = localError(Code.UNAVAILABLE, `${closeReasonName(reason)}: ${text}`, "unsafe");
     this.closeError = error;
-    this.writeGoAway(reason, error);
+    this.writeGoAway(reason, text);
     this.end();
   }
 
@@ -357,18 +357,27 @@ export class Session implements PipeSink, FrameSink {
     endFrame(this.outbox, FrameType.SETTINGS, 0, 0, 0);
   }
 
-  private writeGoAway(reason: CloseReason, error: RpcError): void {
+  private writeGoAway(reason: CloseReason, text: string): void {
     beginFrame(this.outbox);
-    encodeStatus(error, this.outbox, this.peer.maxFrameBytes);
+    encodeStatus(localError(Code.UNAVAILABLE, text, "unsafe"), this.outbox, this.peer.maxFrameBytes);
     endFrame(this.outbox, FrameType.GOAWAY, 0, reason, 0);
     this.outbox.schedule();
   }
 
   /** A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. */
   private pauseIfFull(): void {
-    if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.limits.maxUnsentBytes) return;
+    if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.maxUnsentToRead()) return;
     this.readingPaused = true;
     this.pipe.pause();
+  }
+
+  /**
+   * Beyond this many unsent bytes reading stops. Requests of this side (at most `maxUnsentBytes` and one frame) may not stop
+   * it: the peer may have stopped reading them because this side does not read its responses.
+   */
+  private maxUnsentToRead(): number {
+    const { maxUnsentBytes } = this.limits;
+    return this.outgoing.pending > 0 ? 2 * maxUnsentBytes + this.peer.maxFrameBytes : maxUnsentBytes;
   }
 
   private endIfDone(): void {
