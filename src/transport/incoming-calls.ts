@@ -1,6 +1,7 @@
 // The calls that the peer has begun on a connection: the methods it has named, who serves them, and the limits on how
 // many run. What is refused is refused before it is decoded, and says so, so that the caller may go elsewhere.
 
+import { isUtf8 } from "node:buffer";
 import { CloseReason, Flag, FrameError, HEADER_BYTES, readArg, readUint32, slotOf } from "../codec/frame.js";
 import { FreeList } from "../codec/free-list.js";
 import { DecodeError } from "../codec/message.js";
@@ -82,6 +83,7 @@ export class IncomingCalls {
         `a method path of ${bytes} bytes; allowed are 1 to ${MAX_METHOD_PATH_BYTES}`,
       );
     }
+    if (!isUtf8(buf.subarray(start + HEADER_BYTES, end))) throw broken(`METHOD ${index}: its path is not valid UTF-8`);
     const path = buf.toString("utf8", start + HEADER_BYTES, end);
     this.methods[index] = { path, endpoint: this.acceptor.find(path) };
   }
@@ -105,6 +107,11 @@ export class IncomingCalls {
     if (call === undefined || call.id !== id) return;
     const code = readArg(buf, start) === Code.DEADLINE_EXCEEDED ? Code.DEADLINE_EXCEEDED : Code.CANCELLED;
     call.cancel(localError(code, `${call.endpoint.path}: the caller gave the call up`, "unsafe"));
+  }
+
+  /** MESSAGE or FRAGMENT: nothing may follow the END that every call served here has sent. */
+  onMessage(id: number): void {
+    if (this.serving[slotOf(id)]?.id === id) throw broken(`more bytes for call ${id}, whose request was complete`);
   }
 
   /** The connection is gone: the handlers' signals are aborted. */

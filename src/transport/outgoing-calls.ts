@@ -13,6 +13,7 @@ import {
   readUint32,
   writeUint32,
 } from "../codec/frame.js";
+import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, encodeMetadata, Metadata, metadataBlockBytes } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
@@ -138,6 +139,16 @@ export class OutgoingCalls {
     this.session.onCallEnded();
   }
 
+  /** MESSAGE or FRAGMENT: every call made here wants one message in one RESPONSE (sections 4 and 14). */
+  onMessage(type: number, id: number): void {
+    const call = this.table.find(id);
+    if (call === undefined) return;
+    if (type === FrameType.FRAGMENT)
+      throw new FrameError(CloseReason.PROTOCOL_ERROR, `FRAGMENT for call ${id}, which has no incomplete message`);
+    this.abandon(call, Code.CANCELLED);
+    call.fail(localError(Code.INTERNAL, `${call.method.path}: ${this.session.remote} answers with a stream`, "never"));
+  }
+
   /** `call` is given up here: tells the peer, which frees the id by its answer. */
   abandon(call: OutgoingCall, code: Code): void {
     if (call.method.oneWay) return;
@@ -201,6 +212,7 @@ export class OutgoingCalls {
       let at = start + HEADER_BYTES;
       if ((flags & (Flag.METADATA | Flag.TRAILERS)) !== 0 || call.options.onResponseMetadata !== undefined)
         at = this.readMetadata(call, flags, buf, at, end);
+      if (code === Code.OK && (flags & Flag.NO_MESSAGE) !== 0) throw new DecodeError("it has no message");
       if (code === Code.OK) call.succeed(call.method.output.decode(buf, at, end, 0));
       else call.fail(this.readStatus(call, flags, code, buf, at, end));
     } catch (error) {

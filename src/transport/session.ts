@@ -20,6 +20,7 @@ import {
   PONG_FRAME,
   PREFACE,
   readArg,
+  readUint32,
 } from "../codec/frame.js";
 import type { SlabPool } from "../codec/slab.js";
 import { type FrameSink, Splitter } from "../codec/splitter.js";
@@ -33,7 +34,14 @@ import { Outbox } from "./outbox.js";
 import type { OutgoingCall } from "./outgoing-call.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
 import type { Pipe, PipeSink } from "./pipe.js";
-import { announcement, beforeSettings, type ConnectionLimits, type PeerLimits, readSettings } from "./settings.js";
+import {
+  announcement,
+  beforeSettings,
+  type ConnectionLimits,
+  MAX_CREDIT,
+  type PeerLimits,
+  readSettings,
+} from "./settings.js";
 import { encodeStatus } from "./status-frame.js";
 import { CallbackTimer, type TimerWheel } from "./timers.js";
 
@@ -298,23 +306,37 @@ export class Session implements PipeSink, FrameSink {
         this.incoming.onMethod(buf, start, end);
         break;
       case FrameType.CANCEL:
+        expectPayload(buf, start, end, 0);
         this.incoming.onCancel(buf, start);
         break;
       case FrameType.SETTINGS:
         this.onSettings(buf, start, end);
         break;
       case FrameType.PING:
+        expectPayload(buf, start, end, 0);
         this.heartbeat.onPing(this.now);
         this.outbox.append(PONG_FRAME);
         break;
       case FrameType.PONG:
-        if (--this.pingsSent === 0) this.peerSawDrain = this.isDraining;
+        expectPayload(buf, start, end, 0);
+        if (this.pingsSent > 0 && --this.pingsSent === 0) this.peerSawDrain = this.isDraining;
         break;
       case FrameType.GOAWAY:
         this.onGoAway(buf, start, end);
         break;
+      case FrameType.MESSAGE:
+      case FrameType.FRAGMENT:
+        this.onMessage(type, readUint32(buf, start + 8));
+        break;
+      case FrameType.CREDIT:
+        expectPayload(buf, start, end, 4);
+        checkIncrement(readUint32(buf, start + HEADER_BYTES));
+        break;
+      case FrameType.LEASE:
+        expectPayload(buf, start, end, 8);
+        break;
       default:
-        // MESSAGE, FRAGMENT and CREDIT can only be about a call that was refused; LEASE was not asked for; the rest is unknown.
+        // A type that this version does not know.
         break;
     }
     if (this.isDraining) this.endIfDone();
@@ -323,6 +345,12 @@ export class Session implements PipeSink, FrameSink {
   /** A call has ended: the connection may have been waiting for that. */
   onCallEnded(): void {
     if (this.isDraining || this.isPeerDraining || this.peerEnded) this.endIfDone();
+  }
+
+  /** Part of a message that is none of a REQUEST's or RESPONSE's own frame: no call of this version has one. */
+  private onMessage(type: number, id: number): void {
+    if ((id & 1) === this.side) this.outgoing.onMessage(type, id);
+    else this.incoming.onMessage(id);
   }
 
   private onSettings(buf: Buffer, start: number, end: number): void {
@@ -396,7 +424,9 @@ export class Session implements PipeSink, FrameSink {
 
   private onCloseTimer(): void {
     if (this.currentState === "handshake") {
-      this.fail(`the peer has not completed the handshake within ${this.limits.handshakeTimeoutMs} ms`);
+      const limitMs = this.limits.handshakeTimeoutMs;
+      this.fatal(CloseReason.HANDSHAKE_TIMEOUT, `the peer has not completed the handshake within ${limitMs} ms`);
+      this.abort();
     } else {
       this.pipe.destroy();
     }
@@ -409,6 +439,19 @@ export class Session implements PipeSink, FrameSink {
   private lost(text: string, cause?: Error): RpcError {
     return localError(Code.UNAVAILABLE, `connection to ${this.remote} lost: ${text}`, "unsafe", cause);
   }
+}
+
+/** Refuses a frame whose type has a payload of fixed length if its own is another (section 4). */
+function expectPayload(buf: Buffer, start: number, end: number, bytes: number): void {
+  if (end - start - HEADER_BYTES === bytes) return;
+  const text = `frame type ${buf[start + 4]} has a payload of ${bytes} bytes, not of ${end - start - HEADER_BYTES}`;
+  throw new FrameError(CloseReason.PROTOCOL_ERROR, text);
+}
+
+/** Nothing that needs credit is sent by this version, so it is checked and not counted (section 10). */
+function checkIncrement(bytes: number): void {
+  if (bytes > 0 && bytes <= MAX_CREDIT) return;
+  throw new FrameError(CloseReason.PROTOCOL_ERROR, `CREDIT of ${bytes} bytes; allowed are 1 to ${MAX_CREDIT}`);
 }
 
 /** Reads a message of the connection itself; bytes that do not decode break the protocol. */

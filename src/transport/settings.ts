@@ -43,7 +43,8 @@ export const LIMITS: { readonly [name in keyof ConnectionLimits]: readonly [numb
   maxFrameBytes: [1_048_576, INITIAL.maxFrameBytes, 16_777_216],
   maxCallsPerConnection: [4096, 1, 65_536],
   maxMetadataBytes: [INITIAL.maxMetadataBytes, 1024, 65_535],
-  maxMethods: [INITIAL.maxMethods, 1, 65_535],
+  // Not less than a peer may name before it has seen the announcement: METHOD has no answer that could refuse it.
+  maxMethods: [INITIAL.maxMethods, INITIAL.maxMethods, 65_535],
   maxUnsentBytes: [4_194_304, 65_536, 1_073_741_824],
   slowReaderTimeoutMs: [10_000, 100, 600_000],
   handshakeTimeoutMs: [5_000, 10, 600_000],
@@ -55,6 +56,8 @@ export const LIMITS: { readonly [name in keyof ConnectionLimits]: readonly [numb
   maxInFlightBytes: [67_108_864, 1_048_576, 4_294_967_296],
 };
 
+/** The most credit that a stream or a connection may have, in bytes. */
+export const MAX_CREDIT = 0x7fff_ffff;
 /** A peer may send this many pings too early before the connection is closed. */
 export const MAX_PING_STRIKES = 2;
 /** The longest method path accepted, in bytes. */
@@ -123,26 +126,37 @@ export function readSettings(settings: Settings): PeerLimits {
       `the peer speaks protocol versions ${settings.minVersion} to ${settings.maxVersion}; this side speaks ${PROTOCOL_VERSION}`,
     );
   }
+  const maxFrameBytes = announced(settings, "maxFrameBytes", INITIAL.maxFrameBytes, LIMITS.maxFrameBytes);
+  announced(settings, "maxMessageBytes", maxFrameBytes, [0, maxFrameBytes, 0xffff_ffff]);
+  announced(settings, "streamWindowBytes", 0, [0, 0, MAX_CREDIT]);
+  announced(settings, "connectionWindowBytes", 0, [0, 0, MAX_CREDIT]);
   return {
-    maxFrameBytes: announced("max_frame_bytes", settings.maxFrameBytes, INITIAL.maxFrameBytes, LIMITS.maxFrameBytes),
-    maxCalls: announced("max_calls", settings.maxCalls, INITIAL.maxCalls, LIMITS.maxCallsPerConnection),
-    maxMetadataBytes: announced(
-      "max_metadata_bytes",
-      settings.maxMetadataBytes,
-      INITIAL.maxMetadataBytes,
-      LIMITS.maxMetadataBytes,
-    ),
-    maxMethods: announced("max_methods", settings.maxMethods, INITIAL.maxMethods, LIMITS.maxMethods),
-    minPingIntervalMs: Math.min(settings.minPingIntervalMs, LIMITS.minPingIntervalMs[2]),
+    maxFrameBytes,
+    maxCalls: announced(settings, "maxCalls", INITIAL.maxCalls, LIMITS.maxCallsPerConnection),
+    maxMetadataBytes: announced(settings, "maxMetadataBytes", INITIAL.maxMetadataBytes, LIMITS.maxMetadataBytes),
+    maxMethods: announced(settings, "maxMethods", INITIAL.maxMethods, LIMITS.maxMethods),
+    minPingIntervalMs: announced(settings, "minPingIntervalMs", 0, LIMITS.minPingIntervalMs),
     peerId: checkName("peer_id", settings.peerId),
     agent: checkName("agent", settings.agent),
   };
 }
 
-function announced(name: string, value: number, initial: number, [, least, greatest]: readonly number[]): number {
+type NumberField = { [key in keyof Settings]: Settings[key] extends number ? key : never }[keyof Settings];
+
+/** One limit that the peer has announced; `initial` where it said nothing. */
+function announced(
+  settings: Settings,
+  field: NumberField,
+  initial: number,
+  [, least, greatest]: readonly [number, number, number],
+): number {
+  const value = settings[field];
   if (value === 0) return initial;
-  if (value >= (least as number) && value <= (greatest as number)) return value;
-  throw new FrameError(CloseReason.PROTOCOL_ERROR, `SETTINGS ${name} is ${value}; allowed are ${least} to ${greatest}`);
+  if (value >= least && value <= greatest) return value;
+  throw new FrameError(
+    CloseReason.PROTOCOL_ERROR,
+    `SETTINGS ${field} is ${value}; allowed are ${least} to ${greatest}`,
+  );
 }
 
 function checkName(name: string, value: string): string {
