@@ -63,7 +63,7 @@ export class CallQueue implements CallHolder {
       if (call.isSettled) continue;
       this.compact();
       call.holder = undefined;
-      this.leave(parkedBytes(call));
+      this.leave(call);
       return call;
     }
     this.compact();
@@ -72,7 +72,7 @@ export class CallQueue implements CallHolder {
 
   /** A waiting call has settled. */
   release(call: OutgoingCall): void {
-    this.leave(parkedBytes(call));
+    this.leave(call);
     if (this.count === 0) {
       this.calls = [];
       this.head = 0;
@@ -87,13 +87,15 @@ export class CallQueue implements CallHolder {
 
   private admit(call: OutgoingCall, bytes: number): void {
     call.holder = this;
+    call.arm();
     this.count++;
     this.bytes += bytes;
   }
 
-  private leave(bytes: number): void {
+  private leave(call: OutgoingCall): void {
+    call.disarm();
     this.count--;
-    this.bytes -= bytes;
+    this.bytes -= parkedBytes(call);
   }
 
   /** Drops what lies before the head once it is half of the list. */

@@ -70,6 +70,17 @@ export class CallTable {
     this.calls[slotOf(id)] = ABANDONED;
   }
 
+  /** Ends the live calls whose deadline is at or before `now`; returns the earliest deadline of the others. */
+  expire(now: number): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const call of this.calls) {
+      if (call === undefined || call === ABANDONED) continue;
+      if (call.expiresAt <= now) call.expire();
+      else if (call.expiresAt < earliest) earliest = call.expiresAt;
+    }
+    return earliest;
+  }
+
   /** Empties the table and returns the calls that were live, in the order of their slots. */
   clear(): OutgoingCall[] {
     const live = this.calls.filter((call) => call !== undefined && call !== ABANDONED);

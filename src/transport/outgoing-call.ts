@@ -69,8 +69,19 @@ export class OutgoingCall extends Timer {
     this.promise = new Promise(capture);
     this.resolve = resolveLast;
     this.reject = rejectLast;
-    wheel.add(this, expiresAt);
+    // A whole number, which the engine keeps without an allocation; rounded up, so that no call ends early.
+    this.expiresAt = Math.ceil(expiresAt);
     if (options.signal !== undefined) onAbort(options.signal, this);
+  }
+
+  /** The call waits in a queue: its deadline is watched by the wheel. On a connection it is watched by `OutgoingCalls`. */
+  arm(): void {
+    this.wheel.add(this, this.expiresAt);
+  }
+
+  /** The call waits no more. */
+  disarm(): void {
+    this.wheel.remove(this);
   }
 
   /** True once the promise has its outcome. */
@@ -116,7 +127,6 @@ export class OutgoingCall extends Timer {
   private end(): boolean {
     if (this.settled) return false;
     this.settled = true;
-    this.wheel.remove(this);
     if (this.options.signal !== undefined) removeAbort(this.options.signal, this);
     this.holder?.release(this);
     this.holder = undefined;

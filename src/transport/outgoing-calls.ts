@@ -23,6 +23,7 @@ import type { OutgoingCall, ParkedRequest } from "./outgoing-call.js";
 import type { Session } from "./session.js";
 import { LIMITS, MAX_METHOD_PATH_BYTES } from "./settings.js";
 import { decodeStatus } from "./status-frame.js";
+import { CallbackTimer } from "./timers.js";
 
 const DEADLINE_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
@@ -39,6 +40,12 @@ export class OutgoingCalls {
   private methodCount = 0;
   private roomIsAwaited = false;
   private sentCount = 0;
+  /**
+   * Looks at the deadlines of all calls here. It is set for the earliest one that was ever seen, so that with equal timeouts
+   * it comes once a timeout, however many calls are made: a timer of its own for each call would cost each call more.
+   */
+  private readonly sweep = new CallbackTimer(() => this.expireDue());
+  private sweepAt = Number.POSITIVE_INFINITY;
   /** One-way calls that the pipe has not been given. */
   private oneWay: OutgoingCall[] = [];
 
@@ -161,8 +168,9 @@ export class OutgoingCalls {
 
   /** The peer answers no more: calls that may have reached it fail with `error`, the others are handed back. */
   disconnect(error: RpcError): void {
-    const { outbox, owner } = this.session;
+    const { outbox, owner, wheel } = this.session;
     const { handedPosition } = outbox;
+    wheel.remove(this.sweep);
     const calls = [...this.table.clear(), ...this.oneWay.splice(0)];
     // The last one first: each call that is handed back goes to the front of its owner's queue.
     calls.sort((a, b) => b.framePosition - a.framePosition);
@@ -196,6 +204,7 @@ export class OutgoingCalls {
     call.framePosition = outbox.framePosition;
     this.session.hooks.counters.callsSent++;
     this.sentCount++;
+    if (call.expiresAt < this.sweepAt) this.sweepBy(call.expiresAt);
     if (call.method.oneWay) {
       this.oneWay.push(call);
       endFrame(outbox, FrameType.REQUEST, flags | Flag.END | Flag.ONE_WAY, method, this.session.side);
@@ -204,6 +213,22 @@ export class OutgoingCalls {
     }
     call.id = this.table.add(call);
     endFrame(outbox, FrameType.REQUEST, flags | Flag.END, method, call.id);
+  }
+
+  private sweepBy(expiresAt: number): void {
+    this.sweepAt = expiresAt;
+    this.session.wheel.add(this.sweep, expiresAt);
+  }
+
+  private expireDue(): void {
+    this.sweepAt = Number.POSITIVE_INFINITY;
+    const now = this.session.wheel.readTick();
+    let earliest = this.table.expire(now);
+    for (const call of [...this.oneWay]) {
+      if (call.expiresAt <= now) call.expire();
+      else earliest = Math.min(earliest, call.expiresAt);
+    }
+    if (earliest < this.sweepAt) this.sweepBy(earliest);
   }
 
   private settle(call: OutgoingCall, flags: number, buf: Buffer, start: number, end: number): void {

@@ -46,14 +46,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "deadline never armed at the client",
-    file: "transport/outgoing-call.ts",
-    find: "    wheel.add(this, expiresAt);\n",
+    file: "transport/outgoing-calls.ts",
+    find: "    if (call.expiresAt < this.sweepAt) this.sweepBy(call.expiresAt);\n",
     replace: "",
   },
   {
     name: "deadline not removed when a call settles",
-    file: "transport/outgoing-call.ts",
-    find: "    this.wheel.remove(this);\n",
+    file: "client/call-queue.ts",
+    find: "    call.disarm();\n",
     replace: "",
   },
   {
