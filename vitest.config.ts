@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
       { find: /^sluice$/, replacement: source("index.ts") },
@@ -13,3 +13,5 @@ export default defineConfig({
   },
   test: { include: ["test/**/*.test.ts"], testTimeout: 20_000, maxWorkers: 2 },
 });
+
+export default config;
