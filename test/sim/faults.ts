@@ -15,6 +15,7 @@ export const FAULT_KINDS = [
   "mute", // dials are accepted by nobody who speaks
   "crash", // the server dies and comes back
   "power-loss", // the server dies without a reset and comes back
+  "replay", // the server sends responses again that it has sent before
   "drain", // the server closes in good order and comes back
   "stall-client", // the client's event loop stops for a while
   "stall-server", // the server's event loop stops for a while

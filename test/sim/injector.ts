@@ -29,6 +29,7 @@ export class Injector {
     delay: (blow) => this.cast(blow, { delayMs: 100, jitterMs: 400 }),
     slice: (blow) => this.cast(blow, { maxSliceBytes: 1 + (blow.plan.bytes % 40) }),
     "slow-reader": (blow) => this.cast(blow, { windowBytes: 256, bytesPerMs: 20 }),
+    replay: (blow) => this.cast(blow, { replayChance: 0.5 }),
     silence: (blow) => this.cast(blow),
     refuse: (blow) => this.cast(blow),
     "dial-hang": (blow) => this.cast(blow),

@@ -6,6 +6,7 @@ import type { VirtualClock } from "../../src/testing.js";
 import type { Pipe, PipeSink } from "../../src/transport/pipe.js";
 import type { Dice } from "./dice.js";
 import type { Host } from "./host.js";
+import { Replayer } from "./replayer.js";
 import type { Trace } from "./trace.js";
 
 const POISON = 0xdd;
@@ -24,6 +25,8 @@ export interface Weather {
   readonly windowBytes: number;
   /** Infinity without a limit. */
   readonly bytesPerMs: number;
+  /** How likely a write of the server is followed by an old response. */
+  readonly replayChance: number;
   /** How likely a write is not taken at once although there is room. */
   readonly holdChance: number;
 }
@@ -166,6 +169,7 @@ export class End implements Pipe {
   private peer!: End;
   private outgoing!: Lane;
   private held: { readonly buf: Buffer; start: number; readonly end: number } | undefined;
+  private readonly replayer = new Replayer();
   private backlog: Segment[] = [];
   private paused = false;
   private ended = false;
@@ -271,8 +275,18 @@ export class End implements Pipe {
 
   private take(buf: Buffer, start: number, end: number): number {
     const bytes = Math.min(end - start, this.outgoing.room);
-    if (bytes > 0) this.outgoing.sendBytes(buf.subarray(start, start + bytes));
+    if (bytes > 0) this.send(buf.subarray(start, start + bytes));
     return bytes;
+  }
+
+  private send(bytes: Buffer): void {
+    this.outgoing.sendBytes(bytes);
+    if (this.link.accepted !== this) return;
+    this.replayer.see(bytes);
+    const { again } = this.replayer;
+    if (again === undefined || !this.context.dice.chance(this.context.weather(this.link).replayChance)) return;
+    this.context.trace.note(`${this.link.name} ${this.host.name} replays ${again.length} bytes`);
+    this.outgoing.sendBytes(again);
   }
 
   private refillSoon(): void {

@@ -21,10 +21,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "    this.calls[slotOf(id)] = undefined;\n    this.free.push(slotOf(id));",
   },
   {
-    name: "stale generation accepted: a call is found by its slot alone, and ids do not change",
+    name: "stale generation accepted: a response is matched by its slot alone",
     file: "transport/call-table.ts",
-    find: "    this.ids[slot] = (id + GENERATION_STEP) >>> 0;\n",
-    replace: "",
+    find: '    if (this.ids[slot] !== id || call === undefined) return "unknown";',
+    replace: '    if (call === undefined) return "unknown";',
   },
   {
     name: "response to the wrong slot",
@@ -39,10 +39,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "    this.free.push(slot);",
   },
   {
-    name: "double settle: a call ends again, and gives back twice what it held",
-    file: "transport/outgoing-call.ts",
-    find: "    if (this.settled) return false;\n    this.settled = true;",
-    replace: "    this.settled = true;",
+    name: "double settle: a call stays in its slot when it is answered",
+    file: "transport/call-table.ts",
+    find: "    this.calls[slot] = undefined;\n    this.ids[slot] = (id + GENERATION_STEP) >>> 0;\n",
+    replace: "",
   },
   {
     name: "deadline never armed at the client",
@@ -84,8 +84,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "drain ignored: the pipe is written to while it holds a buffer",
     file: "transport/outbox.ts",
-    find: "    if (this.isBlocked || this.stopped) return;",
-    replace: "    if (this.stopped) return;",
+    find: "head !== undefined && !this.isBlocked;",
+    replace: "head !== undefined;",
   },
   {
     name: "a slab goes back to the pool while the pipe holds it",
@@ -94,10 +94,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "        this.inPipeBytes = bytes;\n        this.slabs.release(slab);\n",
   },
   {
-    name: "the pipe is ended before everything was written",
+    name: "what was written last is lost when a connection ends",
     file: "transport/outbox.ts",
-    find: "    if (this.ending && this.unsentBytes === 0) this.endPipe();",
-    replace: "    if (this.ending && !this.stopped) this.endPipe();",
+    find: "    this.ending = true;\n    this.flush();",
+    replace: "    this.ending = true;\n    this.endPipe();",
   },
   {
     name: "slab leaked: what is held of a frame when the connection is lost",

@@ -9,7 +9,7 @@ import type { Mutant } from "./mutants.js";
 
 const run = promisify(execFile);
 const HUNT_SEEDS = 400;
-const HUNT_MS = 40_000;
+const HUNT_MS = 100_000;
 const COMPILE = ["--noCheck", "--noResolve", "--ignoreConfig", "--module", "nodenext", "--target", "es2023"];
 
 /** What became of a mutant. */

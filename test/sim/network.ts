@@ -21,7 +21,7 @@ import type { Trace } from "./trace.js";
 const STRIKE_MS = 15;
 
 const DIAL_FAULTS = ["refuse", "dial-hang", "mute", "silence"] as const;
-const WEATHER_FAULTS = ["delay", "slice", "slow-reader"] as const;
+const WEATHER_FAULTS = ["delay", "slice", "slow-reader", "replay"] as const;
 const LINK_FAULTS: ReadonlySet<FaultKind> = new Set([...WEATHER_FAULTS, "silence"]);
 
 interface Binding {
@@ -300,6 +300,7 @@ function ordinaryWeather(dice: Dice): Weather {
     maxSliceBytes: dice.pick([0, 0, 0, 1500, 200]),
     windowBytes: dice.pick([16_384, 65_536, 262_144]),
     bytesPerMs: Number.POSITIVE_INFINITY,
+    replayChance: 0,
     holdChance: dice.pick([0, 0.02, 0.3]),
   };
 }
