@@ -2,6 +2,7 @@
 //
 // Addresses are tried in turn, beginning with the one that worked last. After every address has failed once the next
 // round waits: initialBackoffMs * 1.6^round, at most maxBackoffMs, times U(0, 1) (full jitter).
+// All attempts of a channel share the wait and the count, however many connections it wants at once.
 
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { AGENT } from "../transport/agent.js";
@@ -14,10 +15,12 @@ import type { ResolvedConnectOptions } from "./options.js";
 
 const BACKOFF_FACTOR = 1.6;
 
-/** Where a connection leads, and how many attempts had failed before it. */
+/** Where an attempt leads, and how many had failed when it began. */
 interface Origin {
   readonly index: number;
   readonly failures: number;
+  /** When it began, in the clock's milliseconds. */
+  readonly beganAt: number;
 }
 
 /** Opens the connections of one channel. */
@@ -35,6 +38,8 @@ export class Dialer {
   private cursor = 0;
   /** Attempts that have failed since the last success. */
   private failures = 0;
+  /** No attempt begins before this time, in the clock's milliseconds, unless it is asked for at once. */
+  private retryAt = Number.NEGATIVE_INFINITY;
   private closed = false;
 
   constructor(addresses: readonly Address[], options: ResolvedConnectOptions, hooks: SessionHooks, acceptor: Acceptor) {
@@ -50,12 +55,12 @@ export class Dialer {
    * `RpcError` when the socket does not open in time.
    */
   async dial(owner: SessionOwner): Promise<Session> {
-    const index = this.cursor;
+    const origin: Origin = { index: this.cursor, failures: this.failures, beganAt: this.options.clock.now() };
     let pipe: Pipe;
     try {
-      pipe = await this.openPipe(this.addresses[index] as Address);
+      pipe = await this.openPipe(this.addresses[origin.index] as Address);
     } catch (error) {
-      this.failed(index, error as RpcError);
+      this.failed(origin, error as RpcError);
       throw error;
     }
     const { clock, slabs, limits, peerId } = this.options;
@@ -73,7 +78,7 @@ export class Dialer {
       peerId,
       agent: AGENT,
     });
-    this.originOf.set(session, { index, failures: this.failures });
+    this.originOf.set(session, origin);
     return session;
   }
 
@@ -81,22 +86,20 @@ export class Dialer {
   succeeded(session: Session): void {
     this.cursor = this.originOf.get(session)?.index ?? this.cursor;
     this.failures = 0;
+    this.retryAt = Number.NEGATIVE_INFINITY;
     this.lastError = undefined;
   }
 
   /** `session` was lost before its handshake was complete, or the peer turned it away: the backoff goes on where it was. */
   rejected(session: Session, error: RpcError): void {
-    const origin = this.originOf.get(session);
-    this.failures = Math.max(this.failures, origin?.failures ?? 0);
-    this.failed(origin?.index ?? this.cursor, error);
+    const origin = this.originOf.get(session) as Origin;
+    this.failures = Math.max(this.failures, origin.failures);
+    this.failed(origin, error);
   }
 
   /** Milliseconds to wait before the next attempt. */
   nextDelayMs(): number {
-    const { initialBackoffMs, maxBackoffMs, random } = this.options;
-    if (this.failures % this.addresses.length !== 0) return 0;
-    const round = this.failures / this.addresses.length;
-    return Math.min(maxBackoffMs, initialBackoffMs * BACKOFF_FACTOR ** round) * random();
+    return this.failures === 0 ? this.backoffMs() : Math.max(0, this.retryAt - this.options.clock.now());
   }
 
   /** Gives up what is under way; every later attempt fails. */
@@ -131,11 +134,21 @@ export class Dialer {
     }
   }
 
-  private failed(index: number, error: RpcError): void {
+  private backoffMs(): number {
+    const { initialBackoffMs, maxBackoffMs, random } = this.options;
+    if (this.failures % this.addresses.length !== 0) return 0;
+    const round = this.failures / this.addresses.length;
+    return Math.min(maxBackoffMs, initialBackoffMs * BACKOFF_FACTOR ** round) * random();
+  }
+
+  private failed({ index, failures, beganAt }: Origin, error: RpcError): void {
     if (this.closed) return;
     this.hooks.counters.dialsFailed++;
     this.lastError = error;
-    this.failures++;
     if (this.cursor === index) this.cursor = (index + 1) % this.addresses.length;
+    // Attempts of the same round count once: that many connections are wanted is no reason to wait longer.
+    if (failures < this.failures || beganAt < this.retryAt) return;
+    this.failures++;
+    this.retryAt = this.options.clock.now() + this.backoffMs();
   }
 }
