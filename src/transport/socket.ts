@@ -1,6 +1,6 @@
 // Pipes over TCP and Unix sockets: the only file that knows node:net.
 
-import { unlink } from "node:fs/promises";
+import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import { Code, localError } from "../codec/status.js";
 import {
@@ -134,7 +134,9 @@ async function bind(server: net.Server, address: Address): Promise<void> {
     await listenOnce(server, address);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (address.kind !== "unix" || code !== "EADDRINUSE" || (await isAlive(address))) throw listenError(address, error);
+    if (address.kind !== "unix" || code !== "EADDRINUSE") throw listenError(address, error);
+    // Only a socket that nobody listens on is removed: a path given by mistake may name a file that matters.
+    if (!(await lstat(address.path)).isSocket() || (await isAlive(address))) throw listenError(address, error);
     await unlink(address.path);
     await listenOnce(server, address);
   }
