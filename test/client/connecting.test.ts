@@ -106,6 +106,15 @@ describe("the backoff", () => {
     expect(new Set(first).size).toBe(3);
   });
 
+  it.each(MODES)("does not grow faster when many calls wait, in the %s mode", async (mode) => {
+    const network = recorded(rig.current.network, rig.current.clock);
+    const client = rig.current.client({ mode, network, random: () => 1 });
+    const calls = Array.from({ length: 20 }, () => client.echo({}));
+    await rig.current.clock.advance(300);
+    await rig.current.serve();
+    await rig.current.after(400, Promise.all(calls));
+  });
+
   it("begins anew after a success", async () => {
     const network = recorded(rig.current.network, rig.current.clock);
     const channel = rig.current.connect({ network, random: () => 1 });
