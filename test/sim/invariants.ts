@@ -15,6 +15,8 @@ const EARLY_SLACK_MS = 2;
 export const CANCELLED_WITHIN_MS = 500;
 /** A calm network answers a call within this time, beside what its handler takes, in milliseconds. */
 const CALM_MS = 5_000;
+/** A stall that ends this soon after a deadline may go unnoticed, in milliseconds. */
+const SHORT_STALL_MS = 25;
 /** A server that drains finishes every call that takes less than this, in milliseconds. */
 const DRAINED_MS = 100;
 
@@ -106,9 +108,10 @@ const cancelsTravel: Check = ({ endMs }, { handlerEndMs, wasCalmAfterwards }) =>
   wasCalmAfterwards && handlerEndMs > endMs + CANCELLED_WITHIN_MS ? "its handler went on after its end" : undefined;
 
 /** A reply that had arrived before the deadline counts, even if the process slept through the deadline. */
-const repliesWinOverDeadlines: Check = ({ code, startMs, timeoutMs }, { replyArrivedMs, faults }) => {
+const repliesWinOverDeadlines: Check = ({ code, startMs, timeoutMs, endMs }, { replyArrivedMs, faults }) => {
   const wasLost = faults.has("cut") || faults.has("half-close") || faults.has("slow-reader");
-  const hadArrived = replyArrivedMs < startMs + timeoutMs - EARLY_SLACK_MS;
+  const deadlineMs = startMs + timeoutMs;
+  const hadArrived = replyArrivedMs < deadlineMs - EARLY_SLACK_MS && endMs - deadlineMs > SHORT_STALL_MS;
   return code === Code.DEADLINE_EXCEEDED && hadArrived && !wasLost ? "its reply had arrived in time" : undefined;
 };
 
