@@ -171,7 +171,7 @@ export class OutgoingCalls {
     const { outbox, owner, wheel } = this.session;
     const { handedPosition } = outbox;
     wheel.remove(this.sweep);
-    const calls = [...this.table.clear(), ...this.oneWay.splice(0)];
+    const calls = [...this.table.clear(), ...this.oneWay.splice(0).filter((call) => !call.isSettled)];
     // The last one first: each call that is handed back goes to the front of its owner's queue.
     calls.sort((a, b) => b.framePosition - a.framePosition);
     for (const call of calls) {
