@@ -126,7 +126,11 @@ export class Heartbeat extends Timer {
   }
 
   private nextLook(now: number): number {
-    const answerBy = (this.pingSentAt ?? now) + this.session.limits.heartbeatTimeoutMs;
-    return this.pingSentAt === undefined ? now + this.lookEveryMs() : Math.min(answerBy, now + this.lookEveryMs());
+    // Silence counts from the last byte: a look every few seconds alone would find a dead peer a whole look late.
+    const silentLong =
+      this.pingSentAt === undefined
+        ? this.lastReadAt + this.intervalMs()
+        : this.pingSentAt + this.session.limits.heartbeatTimeoutMs;
+    return Math.min(silentLong, now + this.lookEveryMs());
   }
 }
