@@ -109,6 +109,8 @@ export class ScriptedPeer extends FrameReader implements PipeSink {
   /** What has happened to the stream. */
   ended = false;
   closed = false;
+  private readonly unsent: Buffer[] = [];
+  private blocked = false;
 
   constructor(pipe: Pipe) {
     super();
@@ -138,9 +140,10 @@ export class ScriptedPeer extends FrameReader implements PipeSink {
     return peers;
   }
 
+  /** Sends frames, behind those that the pipe has not taken yet. */
   send(...frames: readonly Buffer[]): void {
-    const bytes = Buffer.concat(frames);
-    this.pipe.write(bytes, 0, bytes.length);
+    this.unsent.push(Buffer.concat(frames));
+    if (!this.blocked) this.write();
   }
 
   /** The reason and text of the GOAWAY that was received; undefined without one. */
@@ -153,7 +156,10 @@ export class ScriptedPeer extends FrameReader implements PipeSink {
     this.push(Buffer.from(buf.subarray(start, end)));
   }
 
-  onDrain(): void {}
+  onDrain(): void {
+    this.blocked = false;
+    this.write();
+  }
 
   onEnd(): void {
     this.ended = true;
@@ -161,5 +167,12 @@ export class ScriptedPeer extends FrameReader implements PipeSink {
 
   onClose(): void {
     this.closed = true;
+  }
+
+  private write(): void {
+    for (let bytes = this.unsent.shift(); bytes !== undefined; bytes = this.unsent.shift()) {
+      this.blocked = !this.pipe.write(bytes, 0, bytes.length);
+      if (this.blocked) return;
+    }
   }
 }
