@@ -1,0 +1,180 @@
+// Metadata: what keys and values may be, and its block on the wire, at and beyond each limit and cut at each byte.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DecodeError } from "../../src/codec/message.js";
+import {
+  decodeMetadata,
+  encodeMetadata,
+  MAX_METADATA_BYTES,
+  MAX_METADATA_ENTRIES,
+  Metadata,
+  type MetadataInit,
+  metadataBlockBytes,
+} from "../../src/codec/metadata.js";
+import { Writer } from "../../src/codec/writer.js";
+
+const LIMIT = 16_384;
+
+function encode(init: MetadataInit, maxBytes: number = LIMIT): Buffer {
+  const writer = new Writer(16);
+  encodeMetadata(Metadata.from(init), writer, maxBytes);
+  return Buffer.from(writer.buf.subarray(writer.start, writer.pos));
+}
+
+/** Reads the block at the beginning of `bytes`, as a connection does. */
+function decode(bytes: Buffer, maxBytes: number = LIMIT): Metadata {
+  metadataBlockBytes(bytes, 0, bytes.length, maxBytes);
+  return decodeMetadata(bytes, 0);
+}
+
+/** A block of entries that may be wrong. */
+function block(...entries: readonly (readonly [string | Buffer, string | Buffer])[]): Buffer {
+  const parts = entries.map(([key, value]) => {
+    const [k, v] = [Buffer.from(key as string, "latin1"), Buffer.from(value as string, "latin1")];
+    const head = Buffer.from([k.length]);
+    const length = Buffer.alloc(2);
+    length.writeUInt16LE(v.length);
+    return Buffer.concat([head, k, length, v]);
+  });
+  const body = Buffer.concat(parts);
+  const size = Buffer.alloc(2);
+  size.writeUInt16LE(body.length);
+  return Buffer.concat([size, body]);
+}
+
+describe("keys and values", () => {
+  it("are matched without case and kept in order", () => {
+    const metadata = new Metadata({ "X-A": "1", b: ["2", "3"] });
+    metadata.append("x-a", "4");
+    expect([...metadata]).toEqual([
+      ["x-a", "1"],
+      ["x-a", "4"],
+      ["b", "2"],
+      ["b", "3"],
+    ]);
+    expect(metadata.get("X-a")).toBe("1");
+    expect(metadata.getAll("x-A")).toEqual(["1", "4"]);
+    metadata.set("B", "5");
+    metadata.delete("X-A");
+    expect([...metadata]).toEqual([["b", "5"]]);
+    expect(metadata.get("none")).toBeUndefined();
+  });
+
+  it.each(["", "a b", "a:b", "ä", "a\n", "x".repeat(256)])("refuse the key %j", (key) => {
+    expect(() => new Metadata({ [key]: "1" })).toThrow(TypeError);
+  });
+
+  it.each(["a\r\nb: c", "ä", "\0", "\x7f"])("refuse the text %j", (value) => {
+    expect(() => new Metadata({ a: value })).toThrow("use a key that ends in -bin");
+  });
+
+  it("take bytes under -bin keys only, and text under others only", () => {
+    expect(() => new Metadata({ "a-bin": "text" })).toThrow("a key that ends in -bin takes a Uint8Array, not string");
+    expect(() => new Metadata({ a: new Uint8Array(1) })).toThrow("takes printable ASCII text");
+    expect(() => new Metadata({ a: 5 as never })).toThrow(TypeError);
+    expect(new Metadata({ "A-BIN": new Uint8Array([1]) }).get("a-bin")).toEqual(new Uint8Array([1]));
+  });
+
+  it("may be called __proto__ or constructor without touching any prototype", () => {
+    const init = Object.fromEntries([["__proto__", "polluted"]]) as MetadataInit;
+    const metadata = decode(encode(init));
+    expect(metadata.get("__proto__")).toBe("polluted");
+    expect(metadata.get("constructor")).toBeUndefined();
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+    expect(decode(block(["constructor", "x"], ["__proto__", "y"])).get("__proto__")).toBe("y");
+  });
+});
+
+describe("a block", () => {
+  it("comes back as it was", () => {
+    const key = fc.stringMatching(/^[0-9a-z_.-]{1,40}$/).filter((each) => !each.endsWith("-bin"));
+    const text = fc.stringMatching(/^[\x20-\x7e]{0,60}$/);
+    const entry = fc.oneof(
+      fc.tuple(key, text),
+      fc.tuple(
+        key.map((each) => `${each}-bin`),
+        fc.uint8Array({ maxLength: 60 }),
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: MAX_METADATA_ENTRIES }), (entries) => {
+        const metadata = new Metadata();
+        for (const [name, value] of entries) metadata.append(name, value);
+        expect([...decode(encode(metadata))]).toEqual([...metadata]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("shares no memory with what it was read from", () => {
+    const bytes = encode({ "a-bin": new Uint8Array([1, 2]), b: "text" });
+    const metadata = decode(bytes);
+    bytes.fill(0);
+    expect([...metadata]).toEqual([
+      ["a-bin", new Uint8Array([1, 2])],
+      ["b", "text"],
+    ]);
+  });
+
+  it("has at most as many bytes as the peer accepts", () => {
+    const overhead = 1 + 1 + 2;
+    expect(encode({ a: "x".repeat(LIMIT - overhead) })).toHaveLength(LIMIT + 2);
+    expect(() => encode({ a: "x".repeat(LIMIT - overhead + 1) })).toThrow(RangeError);
+    expect(() => encode({ a: "x".repeat(LIMIT) })).toThrow("metadata takes 16388 bytes; the peer accepts 16384");
+    expect(() => encode({ a: "x".repeat(70_000) }, MAX_METADATA_BYTES)).toThrow(RangeError);
+  });
+
+  it("is refused beyond the limit before anything of it is read", () => {
+    const bytes = block(["a", "x".repeat(100)]);
+    expect(decode(bytes, 104).get("a")).toHaveLength(100);
+    expect(() => decode(bytes, 103)).toThrow("metadata block of 104 bytes; the limit is 103");
+  });
+
+  it("has at most 100 entries, written or read", () => {
+    const entries = Array.from({ length: 100 }, (_, i) => [`k${i}`, ""] as const);
+    expect([...decode(block(...entries))]).toHaveLength(100);
+    expect(() => decode(block(...entries, ["one-more", ""]))).toThrow("more than 100 entries");
+    expect(() => encode({ a: Array.from({ length: 101 }, () => "") })).toThrow("more than 100 entries");
+  });
+
+  it.each([
+    ["an upper-case key", block(["Key", "v"]), "upper-case"],
+    ["an empty key", block(["", "v"]), "metadata key"],
+    ["a key with a space", block(["a b", "v"]), "metadata key"],
+    ["a key with a byte above ASCII", block([Buffer.from([0xe9]), "v"]), "metadata key"],
+    ["text with a line break", block(["a", "b\r\nc"]), "printable ASCII"],
+    ["text above ASCII", block(["a", "é"]), "printable ASCII"],
+  ])("is refused for %s", (_, bytes, text) => {
+    expect(() => decode(bytes)).toThrow(DecodeError);
+    expect(() => decode(bytes)).toThrow(text);
+  });
+
+  it("is refused when it is cut at any byte, and when any length in it is wrong", () => {
+    const whole = block(["first", "value"], ["second-bin", Buffer.from([0, 255])], ["third", ""]);
+    for (let at = 0; at < whole.length; at++) {
+      expect(() => decode(whole.subarray(0, at)), `cut at ${at}`).toThrow(DecodeError);
+      const cut = Buffer.from(whole);
+      // The block says that it ends here, so an entry is cut, unless the cut lies between two entries.
+      cut.writeUInt16LE(Math.max(0, at - 2), 0);
+      try {
+        expect([...decode(cut)].length).toBeLessThan(3);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DecodeError);
+      }
+    }
+  });
+
+  it("never makes the reader throw anything but DecodeError, nor read beyond its end", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
+        try {
+          decode(Buffer.from(noise));
+        } catch (error) {
+          expect(error).toBeInstanceOf(DecodeError);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
