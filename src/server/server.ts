@@ -40,6 +40,8 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   private readonly listeners_: Listener[] = [];
   private readonly sessions = new Set<Session>();
   private closing: Promise<void> | undefined = undefined;
+  /** True once draining is over: a connection that was still on its way to `accept` is closed. */
+  private isOver = false;
   private onEmpty: () => void = () => {};
   private readonly onSigterm = (): void => {
     void this.close({ graceMs: this.options.drainOnSigtermMs ?? 0 });
@@ -126,6 +128,10 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   }
 
   private accept(pipe: Pipe): void {
+    if (this.isOver) {
+      pipe.destroy();
+      return;
+    }
     const { clock, slabs, limits, peerId, maxConnections } = this.options;
     const { dispatcher: acceptor, wheel, hooks } = this;
     const session = new Session({
@@ -158,12 +164,14 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     for (const session of this.sessions) session.drain();
     const timer = clock.setTimer(() => this.cancelAll(), graceMs, true);
     if (this.sessions.size > 0) await empty;
+    this.isOver = true;
     clock.clearTimer(timer);
     this.wheel.disarmIfEmpty();
   }
 
   /** The grace period is over. */
   private cancelAll(): void {
+    this.isOver = true;
     const error = localError(Code.UNAVAILABLE, "the server is shutting down", "unsafe");
     for (const session of this.sessions) {
       session.incoming.cancelAll(error);
