@@ -87,16 +87,17 @@ export class Injector {
 
   private stallServer({ plan, server }: Blow): void {
     server.host.stall(plan.forMs);
-    this.strikeClients(plan);
+    this.strikeClients(plan, plan.forMs);
   }
 
   private drain({ plan, server }: Blow): void {
-    server.restart(plan.forMs, MIN_DRAIN_GRACE_MS + (plan.bytes % 1_000));
-    this.strikeClients(plan);
+    const graceMs = MIN_DRAIN_GRACE_MS + (plan.bytes % 1_000);
+    server.restart(plan.forMs, graceMs);
+    this.strikeClients(plan, Math.max(plan.forMs, graceMs));
   }
 
   /** Notes that a fault of a server affects every client that has its address. */
-  private strikeClients({ kind, server, forMs }: FaultPlan): void {
+  private strikeClients({ kind, server }: FaultPlan, forMs: number): void {
     for (const client of this.clients) {
       if (!client.plan.servers.includes(server)) continue;
       this.network.strike(kind, client.host, this.network.world.now() + forMs + SETTLING_MS);

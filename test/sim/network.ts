@@ -32,6 +32,8 @@ interface Binding {
 /** A fault on a way that holds until a world time. */
 interface Spell {
   readonly untilMs: number;
+  /** What was sent before the end may arrive until then. */
+  readonly affectsUntilMs: number;
   readonly weather: Partial<Weather>;
 }
 
@@ -50,6 +52,10 @@ class Way {
 
   untilMs(kind: FaultKind): number {
     return this.spells.get(kind)?.untilMs ?? 0;
+  }
+
+  affectsUntilMs(kind: FaultKind): number {
+    return this.spells.get(kind)?.affectsUntilMs ?? 0;
   }
 
   weather(nowMs: number): Weather {
@@ -105,9 +111,10 @@ export class FaultyNetwork implements LinkContext {
   /** Lets a fault hold on the way from `client` to the server for `forMs`. */
   cast(kind: FaultKind, client: Host, server: Host, forMs: number, weather: Partial<Weather> = {}): void {
     const untilMs = this.world.now() + forMs;
-    this.wayBetween(client, server).spells.set(kind, { untilMs, weather });
+    const affectsUntilMs = untilMs + STRIKE_MS + (weather.delayMs ?? 0) + (weather.jitterMs ?? 0);
+    this.wayBetween(client, server).spells.set(kind, { untilMs, affectsUntilMs, weather });
     const hasLink = this.linksOf(client).some((link) => link.server === server);
-    if (hasLink && LINK_FAULTS.has(kind)) this.strike(kind, client, untilMs);
+    if (hasLink && LINK_FAULTS.has(kind)) this.strike(kind, client, affectsUntilMs);
   }
 
   /** The links of a server end, with resets or in silence; it listens no more. */
@@ -230,7 +237,7 @@ export class FaultyNetwork implements LinkContext {
   private strikeNewcomer({ client, server }: Link): void {
     const way = this.wayBetween(client, server);
     for (const kind of WEATHER_FAULTS) {
-      if (way.has(kind, this.world.now())) this.strike(kind, client, way.untilMs(kind));
+      if (way.has(kind, this.world.now())) this.strike(kind, client, way.affectsUntilMs(kind));
     }
   }
 
