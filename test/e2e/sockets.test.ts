@@ -104,6 +104,34 @@ describe("listening", () => {
   });
 });
 
+/** Keeps the event loop from turning. */
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+describe("an event loop that is blocked", () => {
+  it("does not take time away from a call that is made after it, in the same tick", async () => {
+    const client = new EchoClient(tracker.current.connect(await serve().listen("tcp://127.0.0.1:0")));
+    await client.echo({});
+    block(150);
+    expect((await client.hold({ id: 40n }, { timeoutMs: 100 })).id).toBe(40n);
+  });
+
+  it("does not fail calls whose responses have arrived meanwhile", async () => {
+    const path = join(folder, "blocked.sock");
+    const server = serve();
+    await server.listen(`unix:${path}`);
+    const client = new EchoClient(tracker.current.connect(`unix:${path}`));
+    await client.echo({});
+    // The requests reach the server, which answers before the loop is blocked; the responses wait in the socket.
+    const calls = Array.from({ length: 100 }, (_, i) => client.echo({ id: BigInt(i) }, { timeoutMs: 80 }));
+    await until("all are served", () => server.stats().callsServed === 101);
+    block(200);
+    expect((await Promise.all(calls)).map(({ id }) => Number(id))).toEqual(calls.map((_, i) => i));
+  });
+});
+
 describe("a stranger at the port", () => {
   const STRANGERS: [string, Buffer][] = [
     ["HTTP/1", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")],
