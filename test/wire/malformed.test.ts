@@ -34,6 +34,7 @@ async function expectAlive(end: End): Promise<void> {
 async function check(side: SideName, vector: MalformedVector, chunkBytes: number): Promise<void> {
   const { end, made } = await prepare(side, vector);
   const { close, closed, response, result, sends = "" } = vector.outcome;
+  const served = end.served.length;
   await end.feed(vector.hex, chunkBytes);
   if (close !== undefined) {
     expect(taken(end)).toMatchObject([{ type: "GOAWAY", arg: REASONS.indexOf(close) }]);
@@ -44,6 +45,7 @@ async function check(side: SideName, vector: MalformedVector, chunkBytes: number
     if (response === undefined) expect(end.take()).toBe(sends);
     else {
       const { id, code, flags } = response;
+      expect(end.served).toHaveLength(served);
       expect(taken(end)).toMatchObject([{ type: "RESPONSE", id, arg: Code[code as keyof typeof Code], flags }]);
     }
     expect(made?.code).toBe(result);
