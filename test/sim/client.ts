@@ -7,7 +7,9 @@ import { Host } from "./host.js";
 import { type CallRecord, requestOf } from "./invariants.js";
 import type { FaultyNetwork } from "./network.js";
 import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES } from "./scenario.js";
-import { missing, perform, type WorkReply } from "./work.js";
+import { missing, note, perform, type WorkReply } from "./work.js";
+
+const methods = { perform, note, missing };
 
 /** A client process. */
 export class SimClient {
@@ -53,7 +55,8 @@ export class SimClient {
     const abort = plan.abort === undefined ? undefined : this.signalFor(plan.abort);
     this.note(`begins ${plan.nonce}`);
     try {
-      record.reply = await this.unary(plan, record, abort?.controller.signal);
+      const reply = await this.unary(plan, record, abort?.controller.signal);
+      if (plan.method === "perform") record.reply = reply;
       record.code = 0;
     } catch (error) {
       this.onError(record, error);
@@ -72,7 +75,7 @@ export class SimClient {
   }
 
   private unary(plan: CallPlan, record: CallRecord, signal: AbortSignal | undefined): Promise<WorkReply> {
-    return this.channel.unary(plan.known ? perform : missing, record.request, {
+    return this.channel.unary(methods[plan.method], record.request, {
       timeoutMs: plan.timeoutMs,
       waitForReady: plan.waitForReady,
       signal,

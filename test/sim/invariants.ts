@@ -104,8 +104,10 @@ const leavesAtMostOnce: Check = (_, { writes, faults, hasTightServer }) =>
 
 const runsOnlyIfSent: Check = (_, { runs, writes }) => (runs > writes ? "ran without having been sent" : undefined);
 
-const cancelsTravel: Check = ({ endMs }, { handlerEndMs, wasCalmAfterwards }) =>
-  wasCalmAfterwards && handlerEndMs > endMs + CANCELLED_WITHIN_MS ? "its handler went on after its end" : undefined;
+const cancelsTravel: Check = ({ plan, endMs }, { handlerEndMs, wasCalmAfterwards }) => {
+  const wentOn = handlerEndMs > endMs + CANCELLED_WITHIN_MS;
+  return plan.method !== "note" && wasCalmAfterwards && wentOn ? "its handler went on after its end" : undefined;
+};
 
 /** A reply that had arrived before the deadline counts, even if the process slept through the deadline. */
 const repliesWinOverDeadlines: Check = ({ code, startMs, timeoutMs, endMs }, { replyArrivedMs, faults }) => {
@@ -141,19 +143,26 @@ const CHECKS: readonly Check[] = [
 type Reason = (record: CallRecord, evidence: Evidence) => boolean;
 
 const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
+  [Code.OK, wasDone],
+  [Code.UNKNOWN, ({ plan }) => plan.method === "perform" && plan.behaviour === "throw"],
+  [REFUSAL, ({ plan }) => plan.method === "perform" && plan.behaviour === "refuse"],
   [
-    Code.OK,
-    ({ plan, reply }, { runs }) => reply !== undefined && runs === 1 && plan.known && plan.behaviour === "answer",
+    Code.INVALID_ARGUMENT,
+    ({ plan }, { runs }) => plan.method === "perform" && plan.behaviour === "garble" && runs === 0,
   ],
-  [Code.UNKNOWN, ({ plan }) => plan.behaviour === "throw"],
-  [REFUSAL, ({ plan }) => plan.behaviour === "refuse"],
-  [Code.INVALID_ARGUMENT, ({ plan }, { runs }) => plan.behaviour === "garble" && runs === 0],
-  [Code.UNIMPLEMENTED, ({ plan }, { runs }) => !plan.known && runs === 0],
+  [Code.UNIMPLEMENTED, ({ plan }, { runs }) => plan.method === "missing" && runs === 0],
   [Code.RESOURCE_EXHAUSTED, wasTooMuch],
   [Code.CANCELLED, ({ abortedMs, endMs }, { closed }) => closed || (abortedMs !== undefined && abortedMs <= endMs)],
   [Code.DEADLINE_EXCEEDED, hadToExpire],
   [Code.UNAVAILABLE, couldNotBeServed],
 ]);
+
+/** The handler has run and answered; a one-way call has left, and has run unless a fault or the server's limit was in the way. */
+function wasDone({ plan, reply }: CallRecord, { runs, writes, wasCalmAfterwards, hasTightServer }: Evidence): boolean {
+  if (plan.method === "perform") return reply !== undefined && runs === 1 && plan.behaviour === "answer";
+  if (plan.method === "missing" || writes === 0) return false;
+  return runs === 1 || plan.behaviour === "garble" || !wasCalmAfterwards || hasTightServer;
+}
 
 /** A message above the limit, a full queue at the client, or more calls at once than the server takes. */
 function wasTooMuch({ plan, error }: CallRecord, { runs, writes, hasTinyQueue, hasTightServer }: Evidence): boolean {
@@ -188,7 +197,7 @@ function describe(record: CallRecord, { runs, writes, faults }: Evidence): strin
   const { plan, startMs, endMs, timeoutMs, code, error } = record;
   const outcome =
     code === undefined ? "pending" : `${codeName(code)}${error === undefined ? "" : ` "${error.message}"`}`;
-  const asked = `${plan.known ? plan.behaviour : "missing"} ${plan.handlerMs.toFixed(1)} ms, timeout ${timeoutMs} ms`;
+  const asked = `${plan.method} ${plan.behaviour} ${plan.handlerMs.toFixed(1)} ms, timeout ${timeoutMs} ms`;
   const times = `begun ${startMs.toFixed(2)}, ended ${endMs.toFixed(2)}`;
   return `${outcome}; ${asked}; ${times}; sent ${writes}, run ${runs}; met ${[...faults].join(", ") || "no fault"}`;
 }

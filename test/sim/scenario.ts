@@ -18,6 +18,7 @@ export const TINY_QUEUE_CALLS = 6;
 const INITIAL_MAX_CALLS = 128;
 const MIN_CALLS = 200;
 const MIN_FAULTS = 6;
+const METHOD_MIX: readonly MethodName[] = ["note", "missing", ...new Array<MethodName>(11).fill("perform")];
 const BEHAVIOUR_MIX: readonly Behaviour[] = [
   ...(["hang", "throw", "throw", "refuse", "refuse", "garble", "garble"] as const),
   ...new Array<Behaviour>(17).fill("answer"),
@@ -37,13 +38,15 @@ export interface CallPlan {
   /** Undefined: the call is not aborted. Calls with the same `abort` share a signal. */
   readonly abort: AbortPlan | undefined;
   readonly waitForReady: boolean | undefined;
-  /** False: a method that no server has. */
-  readonly known: boolean;
+  readonly method: MethodName;
   readonly behaviour: Behaviour;
   readonly handlerMs: number;
   readonly requestBytes: number;
   readonly replyBytes: number;
 }
+
+/** A method of the service, its one-way method, or one that no server has. */
+export type MethodName = "perform" | "note" | "missing";
 
 /** A signal and when it is aborted. */
 export interface AbortPlan {
@@ -165,15 +168,17 @@ function drawCall(dice: Dice, nonce: number, atMs: number, shared: AbortPlan | u
     timeoutMs: dice.pick([undefined, 30, 150, 600, 2_500, 8_000]),
     abort: shared ?? own,
     waitForReady: dice.chance(0.1) ? dice.chance(0.5) : undefined,
-    known: !dice.chance(0.08),
     ...drawWork(dice),
   };
 }
 
-function drawWork(dice: Dice): Pick<CallPlan, "behaviour" | "handlerMs" | "requestBytes" | "replyBytes"> {
-  const behaviour = dice.pick(BEHAVIOUR_MIX);
+function drawWork(dice: Dice): Pick<CallPlan, "method" | "behaviour" | "handlerMs" | "requestBytes" | "replyBytes"> {
+  const method = dice.pick(METHOD_MIX);
+  const drawn = dice.pick(BEHAVIOUR_MIX);
+  // Nobody ends a one-way call whose handler waits to be cancelled.
+  const behaviour = method === "note" && drawn === "hang" ? "answer" : drawn;
   const handlerMs = dice.pick([0, 0, 0, 1, dice.between(0, 30), dice.between(0, 400), dice.between(0, 3_000)]);
-  return { behaviour, handlerMs, requestBytes: drawSize(dice), replyBytes: drawSize(dice) };
+  return { method, behaviour, handlerMs, requestBytes: drawSize(dice), replyBytes: drawSize(dice) };
 }
 
 function drawSize(dice: Dice): number {

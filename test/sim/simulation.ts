@@ -244,7 +244,7 @@ class Run {
       timeoutMs: ATTEMPT_MS,
       abort: undefined,
       waitForReady: true,
-      known: true,
+      method: "perform",
       behaviour,
       handlerMs: 0,
       requestBytes: 100,

@@ -60,6 +60,9 @@ export const perform: WorkMethod = new Method("sim.v1.Work", { ...types, name: "
 /** A method that no server serves. */
 export const missing: WorkMethod = new Method("sim.v1.Elsewhere", { ...types, name: "Missing", localName: "missing" });
 
+/** A method without a response. */
+export const note: WorkMethod = new Method("sim.v1.Work", { ...types, name: "Note", localName: "note", oneWay: true });
+
 /** What a handler needs of its call's context. */
 export interface WorkContext {
   readonly signal: AbortSignal;
@@ -68,10 +71,14 @@ export interface WorkContext {
 /** What a server of {@link Work} does with a request. */
 export interface WorkHandlers {
   perform(request: WorkRequest, context: WorkContext): WorkReply | Promise<WorkReply>;
+  note(request: WorkRequest, context: WorkContext): WorkReply | Promise<WorkReply>;
 }
 
 /** The service that servers serve. */
-export const Work: Service<WorkHandlers, { perform: WorkMethod }> = new Service("sim.v1.Work", { perform });
+export const Work: Service<WorkHandlers, { perform: WorkMethod; note: WorkMethod }> = new Service("sim.v1.Work", {
+  perform,
+  note,
+});
 
 /** When handlers began and ended, by nonce, over all servers. */
 export class Ledger {
@@ -109,14 +116,13 @@ export class Ledger {
 
 /** The handlers of one server process. */
 export function handlers(clock: Clock, ledger: Ledger): WorkHandlers {
-  return {
-    perform(request, context) {
-      ledger.begin(request.nonce);
-      const reply = handle(request, clock, context);
-      if (reply instanceof Promise) ledger.track(request.nonce, reply);
-      return reply;
-    },
+  const serve: WorkHandlers["perform"] = (request, context) => {
+    ledger.begin(request.nonce);
+    const reply = handle(request, clock, context);
+    if (reply instanceof Promise) ledger.track(request.nonce, reply);
+    return reply;
   };
+  return { perform: serve, note: serve };
 }
 
 function handle(request: WorkRequest, clock: Clock, context: WorkContext): WorkReply | Promise<WorkReply> {
