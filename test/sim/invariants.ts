@@ -60,6 +60,8 @@ export interface Evidence {
   readonly hasTinyQueue: boolean;
   /** True if one of its servers takes fewer calls than a client may send before it knows the limit. */
   readonly hasTightServer: boolean;
+  /** True if a call may have to wait until others have ended: few calls at once, or one for each of few connections. */
+  readonly mayQueue: boolean;
   /** True if the client was closed before the call ended. */
   readonly closed: boolean;
 }
@@ -172,8 +174,9 @@ function wasTooMuch({ plan, error }: CallRecord, { runs, writes, hasTinyQueue, h
 }
 
 /** Not before its time; and if nothing was wrong, only because the handler takes longer than the caller waits. */
-function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults }: Evidence): boolean {
+function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults, writes, mayQueue }: Evidence): boolean {
   if (endMs < startMs + timeoutMs - EARLY_SLACK_MS) return false;
+  if (writes === 0 && mayQueue) return true;
   const answersItself = plan.behaviour !== "hang";
   return !(answersItself && faults.size === 0 && timeoutMs > plan.handlerMs + CALM_MS);
 }

@@ -220,6 +220,7 @@ class Run {
   private checkCall(client: SimClient, record: CallRecord): void {
     const { nonce } = record.plan;
     const faults = this.strikes.met(client.plan.name, record.startMs, record.endMs);
+    const hasTightServer = client.plan.servers.some((index) => isTight(this.scenario.servers[index]!));
     const found = findFaults(record, {
       runs: this.ledger.runsOf(nonce),
       handlerEndMs: this.ledger.endOf(nonce),
@@ -230,7 +231,8 @@ class Run {
       faults,
       stalls: client.host.stalls,
       hasTinyQueue: client.plan.maxWaitingCalls === TINY_QUEUE_CALLS,
-      hasTightServer: client.plan.servers.some((index) => isTight(this.scenario.servers[index]!)),
+      hasTightServer,
+      mayQueue: hasTightServer || client.plan.mode === "pooled",
       closed: record.endMs >= client.closedMs,
     });
     for (const text of found) this.complain(text);
