@@ -218,25 +218,27 @@ class Run {
   }
 
   private checkCall(client: SimClient, record: CallRecord): void {
-    const { nonce } = record.plan;
-    const faults = this.strikes.met(client.plan.name, record.startMs, record.endMs);
-    const hasTightServer = client.plan.servers.some((index) => isTight(this.scenario.servers[index]!));
-    const found = findFaults(record, {
+    const evidence = this.evidenceOf(client, record);
+    for (const text of findFaults(record, evidence)) this.complain(text);
+    const isPlanned = record.plan.nonce < EXTRA_NONCES;
+    if (record.code !== undefined && isPlanned) this.coverage.add(evidence.faults, record.code);
+  }
+
+  private evidenceOf({ plan, host, closedMs }: SimClient, { plan: { nonce }, startMs, endMs }: CallRecord): Evidence {
+    const hasTightServer = plan.servers.some((index) => isTight(this.scenario.servers[index]!));
+    return {
       runs: this.ledger.runsOf(nonce),
       handlerEndMs: this.ledger.endOf(nonce),
-      wasCalmAfterwards:
-        this.strikes.met(client.plan.name, record.startMs, record.endMs + CANCELLED_WITHIN_MS).size === 0,
       writes: this.requests.countOf(nonce),
       replyArrivedMs: this.replies.timeOf(nonce),
-      faults,
-      stalls: client.host.stalls,
-      hasTinyQueue: client.plan.maxWaitingCalls === TINY_QUEUE_CALLS,
+      faults: this.strikes.met(plan.name, startMs, endMs),
+      wasCalmAfterwards: this.strikes.met(plan.name, startMs, endMs + CANCELLED_WITHIN_MS).size === 0,
+      stalls: host.stalls,
+      hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS,
       hasTightServer,
-      mayQueue: hasTightServer || client.plan.mode === "pooled",
-      closed: record.endMs >= client.closedMs,
-    });
-    for (const text of found) this.complain(text);
-    if (record.code !== undefined && nonce < EXTRA_NONCES) this.coverage.add(faults, record.code);
+      mayQueue: hasTightServer || plan.mode === "pooled",
+      closed: endMs >= closedMs,
+    };
   }
 
   private extraCall(behaviour: "answer" | "hang"): CallPlan {
