@@ -11,7 +11,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Sent with the request. */
   readonly metadata?: MetadataInit | undefined;
-  /** False: fail UNAVAILABLE at once when no connection is ready. Default: the channel's (true). */
+  /** False: fail UNAVAILABLE at once when no connection is ready or, in the pooled and short modes, can be opened. Default: the channel's (true). */
   readonly waitForReady?: boolean | undefined;
   /** Called once, before the promise settles, with what the server sent beside the response. */
   readonly onResponseMetadata?: ((headers: Metadata, trailers: Metadata) => void) | undefined;

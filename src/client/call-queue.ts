@@ -1,7 +1,7 @@
 // Calls that wait for a connection, in order, within limits on their number and bytes. A call that settles while it
 // waits (deadline, abort) stops counting at once and leaves the list when its turn comes.
 
-import { Code, localError } from "../codec/status.js";
+import { Code, localError, type RpcError } from "../codec/status.js";
 import type { CallHolder, OutgoingCall } from "../transport/outgoing-call.js";
 
 /** This many settled calls may stay in the list, beyond as many as wait. */
@@ -68,6 +68,11 @@ export class CallQueue implements CallHolder {
     }
     this.compact();
     return undefined;
+  }
+
+  /** Fails the waiting calls that do not want to wait for another attempt. */
+  failImpatient(errorOf: (call: OutgoingCall) => RpcError): void {
+    for (const call of this.calls.slice(this.head)) if (call.parked?.isImpatient === true) call.fail(errorOf(call));
   }
 
   /** A waiting call has settled. */

@@ -110,7 +110,10 @@ export abstract class Carrier implements SessionOwner {
     this.sessions.delete(session);
     this.counters.connectionsClosed++;
     if (session.wasOpen) this.events.disconnected(session, error);
-    if (session.wasTurnedAway || !(session.wasOpen || session.isFinishing)) this.dialer.rejected(session, error);
+    if (session.wasTurnedAway || !(session.wasOpen || session.isFinishing)) {
+      this.dialer.rejected(session, error);
+      this.failImpatient();
+    }
     this.onLost(session);
     this.noticeEmpty();
   }
@@ -135,13 +138,13 @@ export abstract class Carrier implements SessionOwner {
 
   /** Encodes the request of a call and puts the call in the queue; fails it where that cannot be. */
   protected park(call: OutgoingCall, request: unknown, waitForReady: boolean): void {
-    const refusal = this.closedError ?? (waitForReady || this.state === "ready" ? undefined : this.notReady(call));
+    const refusal = this.closedError ?? (waitForReady || this.isHopeful ? undefined : this.notReady(call));
     if (refusal !== undefined) {
       call.fail(refusal);
       return;
     }
     try {
-      call.parked = parkRequest(call, request);
+      call.parked = { ...parkRequest(call, request), isImpatient: !waitForReady };
       this.counters.callsParked++;
       this.queue.push(call);
     } catch (error) {
@@ -160,7 +163,10 @@ export abstract class Carrier implements SessionOwner {
         if (!first) await this.pause(this.dialer.nextDelayMs());
         if (this.isClosed || !isWanted()) break;
         const session = await this.dialer.dial(this).catch(() => undefined);
-        if (session === undefined) continue;
+        if (session === undefined) {
+          this.failImpatient();
+          continue;
+        }
         this.sessions.add(session);
         if (this.closedError === undefined) return session;
         session.destroy(this.closedError);
@@ -170,6 +176,16 @@ export abstract class Carrier implements SessionOwner {
       this.opening--;
       this.noticeEmpty();
     }
+  }
+
+  /** True while a call that does not wait may be let in: a connection is ready, or this mode opens one for the call now. */
+  private get isHopeful(): boolean {
+    return this.state === "ready" || (this.options.mode !== "pipelined" && !this.dialer.isBackingOff);
+  }
+
+  /** An attempt to connect has failed. */
+  private failImpatient(): void {
+    this.queue.failImpatient((call) => this.notReady(call));
   }
 
   private pause(delayMs: number): Promise<void> {

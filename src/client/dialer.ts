@@ -97,6 +97,11 @@ export class Dialer {
     this.failed(origin, error);
   }
 
+  /** True during the wait that follows failed attempts. */
+  get isBackingOff(): boolean {
+    return this.options.clock.now() < this.retryAt;
+  }
+
   /** Milliseconds to wait before the next attempt. */
   nextDelayMs(): number {
     return this.failures === 0 ? this.backoffMs() : Math.max(0, this.retryAt - this.options.clock.now());

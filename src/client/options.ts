@@ -20,7 +20,10 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly mode?: Mode;
   /** The deadline of a call that has none of its own, nor one in the manifest, in milliseconds. Default 30,000; `Infinity` for none. */
   readonly timeoutMs?: number;
-  /** False: calls fail UNAVAILABLE at once when no connection is ready. Default true: they wait, until their deadline. */
+  /**
+   * False: calls fail UNAVAILABLE at once when no connection is ready; in the pooled and short modes, which connect for a
+   * call, when that fails. Default true: they wait, until their deadline.
+   */
   readonly waitForReady?: boolean;
   /** The most connections: default 1 pipelined, 8 pooled, 256 short. */
   readonly maxConnections?: number;

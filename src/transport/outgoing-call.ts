@@ -22,6 +22,8 @@ export interface ParkedRequest {
   readonly flags: number;
   /** The metadata block, if the flag says so, and the message. */
   readonly payload: Buffer;
+  /** True: fails when the next attempt to connect fails, instead of waiting for another one. */
+  readonly isImpatient?: boolean;
 }
 
 /** What the call is built from beside its method; `CallOptions` is one. */
