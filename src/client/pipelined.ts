@@ -67,10 +67,14 @@ export class PipelinedCarrier extends Carrier {
   }
 
   private waitForRoom(): void {
-    for (const session of this.sessions) session.outgoing.awaitRoom();
-    if (this.opening > 0 || this.isClosed) return;
+    let isGreeting = false;
+    for (const session of this.sessions) {
+      session.outgoing.awaitRoom();
+      isGreeting ||= session.state === "handshake";
+    }
+    if (this.opening > 0 || this.isClosed || isGreeting) return;
     if (this.usable() < this.options.maxConnections)
-      this.connect(() => this.usable() === 0 || this.queue.size > 0, true);
+      this.connect(() => this.usable() === 0 || this.queue.size > 0, !this.dialer.isBackingOff);
   }
 
   private connect(isWanted: () => boolean, atOnce: boolean): void {
@@ -88,6 +92,8 @@ export class PipelinedCarrier extends Carrier {
     let best: Session | undefined;
     for (const session of this.sessions) {
       if (!session.outgoing.hasRoom) continue;
+      // A server that is full turns a further connection away, and the calls on it would fail: they wait for its greeting.
+      if (session.state === "handshake" && this.sessions.size > 1) continue;
       if (best === undefined || session.outgoing.pending < best.outgoing.pending) best = session;
     }
     if (this.sessions.size === 1) this.only = best;
@@ -105,7 +111,8 @@ export class PipelinedCarrier extends Carrier {
   }
 
   private closeIdle(): void {
-    for (const session of [...this.sessions].slice(1)) {
+    const usable = [...this.sessions].filter((session) => session.isUsable);
+    for (const session of usable.slice(1)) {
       const { sent, pending } = session.outgoing;
       if (pending === 0 && this.sentBefore.get(session) === sent) session.finish();
       else this.sentBefore.set(session, sent);

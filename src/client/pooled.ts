@@ -135,7 +135,7 @@ export class PooledCarrier extends Carrier implements CallHolder {
   }
 
   private async createSlot(): Promise<Slot> {
-    const session = (await this.open(() => true, true)) ?? NO_SESSION;
+    const session = (await this.open(() => true, !this.dialer.isBackingOff)) ?? NO_SESSION;
     const slot: Slot = { session, idleTimer: new CallbackTimer(() => session !== NO_SESSION && session.finish()) };
     if (session !== NO_SESSION) this.slots.set(session, slot);
     return slot;

@@ -44,7 +44,7 @@ export class ShortCarrier extends Carrier implements CallHolder {
   protected pump(): void {
     const { maxConnections } = this.options;
     while (!this.isClosed && this.opening < this.queue.size && this.opening + this.sessions.size < maxConnections) {
-      void this.open(() => this.queue.size > 0, this.dialer.lastError === undefined).then((session) => {
+      void this.open(() => this.queue.size > 0, !this.dialer.isBackingOff).then((session) => {
         if (session !== undefined) this.start(session);
       });
     }
