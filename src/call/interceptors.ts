@@ -24,7 +24,9 @@ export interface ServerInterceptor {
 
 /** The first interceptor is the outermost. */
 export function composeCall(interceptors: readonly ClientInterceptor[], call: UnaryCall): UnaryCall {
-  return interceptors.reduceRight((next, interceptor) => interceptor.unary?.(next) ?? next, call);
+  const composed = interceptors.reduceRight((next, interceptor) => interceptor.unary?.(next) ?? next, call);
+  // An interceptor that throws rejects the call, as one that rejects does: callers need not expect both.
+  return composed === call ? call : async (method, request, options) => composed(method, request, options);
 }
 
 /** The first interceptor is the outermost. */

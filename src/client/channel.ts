@@ -131,8 +131,9 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
    * UNAVAILABLE after it. Resolves when every connection is closed.
    */
   async close({ graceMs = 5_000 }: { readonly graceMs?: number } = {}): Promise<void> {
+    const isFirst = !this.carrier.isClosed;
     const closed = this.carrier.close(graceMs);
-    this.emit("close");
+    if (isFirst) this.emit("close");
     await closed;
     this.wheel.disarmIfEmpty();
   }
