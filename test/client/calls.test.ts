@@ -259,6 +259,16 @@ describe.each(MODES)("in the %s mode", (mode) => {
     expect(server.stats()).toMatchObject({ running: 0, callsServed: 3 });
   });
 
+  it("rejects a call whose interceptor throws", async () => {
+    const refuse: ClientInterceptor = {
+      unary: () => () => {
+        throw new RpcError(Code.PERMISSION_DENIED, "no token");
+      },
+    };
+    const error = await failure(rig.current.client({ mode, interceptors: [refuse] }).echo({}));
+    expect(error).toMatchObject({ code: Code.PERMISSION_DENIED, message: "no token" });
+  });
+
   it("composes the interceptors once, the first one outermost", async () => {
     await rig.current.serve();
     const log: string[] = [];

@@ -53,6 +53,27 @@ describe.each(MODES)("a %s channel without a server", (mode) => {
     expect(error.message).toMatch(/^support.v1.Echo\/Echo: not ready: /);
   });
 
+  it("serves a call that shall not wait as soon as the server is there, without any other call", async () => {
+    const client = rig.current.client({ mode });
+    await rig.current.now(failure(client.echo({}, { waitForReady: false })));
+    await rig.current.serve();
+    await rig.current.clock.advance(10_000);
+    expect((await rig.current.now(client.echo({ id: 1n }, { waitForReady: false }))).id).toBe(1n);
+    expect((await rig.current.now(client.echo({ id: 2n }, { waitForReady: false }))).id).toBe(2n);
+  });
+
+  it("fails a call that shall not wait when the handshake fails, and lets others wait", async () => {
+    const peers = await ScriptedPeer.listen(rig.current.network, ADDRESS, (peer) => peer.pipe.destroy());
+    const channel = rig.current.connect({ mode });
+    const client = new EchoClient(channel);
+    const patient = failure(client.echo({ payload: new Uint8Array(200_000) }, { timeoutMs: 1_000 }));
+    const error = await rig.current.now(failure(client.echo({}, { waitForReady: false })));
+    expect(error.code).toBe(Code.UNAVAILABLE);
+    expect(channel.stats().waiting).toBe(1);
+    expect((await rig.current.after(1_000, patient)).code).toBe(Code.DEADLINE_EXCEEDED);
+    expect(peers.length).toBeGreaterThan(1);
+  });
+
   it("fails waiting calls at once when it is closed", async () => {
     const channel = rig.current.connect({ mode });
     const error = failure(new EchoClient(channel).echo({}));
@@ -222,7 +243,7 @@ describe("ready and state", () => {
     channel.on("disconnect", (peer, error) => log.push(`client: disconnect ${peer.id} ${error.code}`));
     channel.on("close", () => log.push("client: close"));
     await rig.current.now(channel.ready());
-    await rig.current.after(0, channel[Symbol.asyncDispose]());
+    await rig.current.after(0, Promise.all([channel[Symbol.asyncDispose](), channel.close()]));
     await rig.current.clock.advance(2_000);
     expect(log.sort()).toEqual([
       "client: close",
@@ -304,6 +325,22 @@ describe("the pipelined mode", () => {
     await rig.current.now(Promise.all(calls));
   });
 
+  it("does not dial in a loop for another connection that the server turns away", async () => {
+    await rig.current.serve({}, { maxCallsPerConnection: 1, maxConnections: 1 });
+    const network = recorded(rig.current.network, rig.current.clock);
+    const channel = rig.current.connect({ network, maxConnections: 2, random: () => 0.999 });
+    const client = new EchoClient(channel);
+    await rig.current.now(channel.ready());
+    const calls = [client.hold({}), client.hold({})];
+    await rig.current.clock.advance(20_000);
+    expect(network.dials.length).toBeGreaterThan(5);
+    expect(network.dials.length).toBeLessThan(20);
+    rig.current.releaseHeld();
+    await rig.current.clock.advance(0);
+    rig.current.releaseHeld();
+    await rig.current.now(Promise.all(calls));
+  });
+
   it("closes connections beyond the first that had no call for idleTimeoutMs", async () => {
     const server = await rig.current.serve({}, { maxCallsPerConnection: 1 });
     const channel = rig.current.connect({ maxConnections: 2, idleTimeoutMs: 1_000 });
@@ -330,6 +367,22 @@ describe("the pipelined mode", () => {
     await rig.current.clock.advance(100);
     await rig.current.serve();
     expect((await rig.current.after(5_000, call)).id).toBe(4n);
+  });
+
+  it("keeps its newest connection when the idle ones beyond the first are closed and the first is draining", async () => {
+    const first = await rig.current.serve();
+    const channel = rig.current.connect({ maxConnections: 2, idleTimeoutMs: 1_000 });
+    const client = new EchoClient(channel);
+    await rig.current.now(channel.ready());
+    const running = client.hold({});
+    await rig.current.clock.advance(0);
+    void first.close({ graceMs: 60_000 });
+    const second = await rig.current.serve();
+    await rig.current.after(1_000, channel.ready());
+    await rig.current.clock.advance(20_000);
+    expect(second.stats().connectionsOpened).toBe(1);
+    rig.current.releaseHeld();
+    await rig.current.now(running);
   });
 
   it("does not lose a call to a server that drains", async () => {
