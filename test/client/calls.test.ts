@@ -128,6 +128,17 @@ describe.each(MODES)("in the %s mode", (mode) => {
     expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
+  it("goes on listening to a signal while one of its calls is under way", async () => {
+    await rig.current.serve();
+    const client = rig.current.client({ mode });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const last = failure(client.hold({}, { signal }));
+    await rig.current.now(Promise.all([client.echo({}, { signal }), client.echo({}, { signal })]));
+    controller.abort();
+    expect((await rig.current.now(last)).code).toBe(Code.CANCELLED);
+  });
+
   it("leaves no listener on a signal whose calls have all succeeded", async () => {
     await rig.current.serve();
     const client = rig.current.client({ mode });

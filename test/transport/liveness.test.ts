@@ -131,10 +131,13 @@ describe("pings that come too often", () => {
     expect(peer.of(FrameType.PONG)).toHaveLength(3);
     expect(peer.goAway).toBeUndefined();
     await pass(999);
-    peer.send(frame(FrameType.PING), frame(FrameType.PING), frame(FrameType.PING));
+    peer.send(frame(FrameType.PING));
     await pass();
     expect(peer.goAway).toEqual({ reason: CloseReason.LIMIT_EXCEEDED, message: "pings closer together than 1000 ms" });
     expect(peer.ended).toBe(true);
+    peer.send(frame(FrameType.PING), frame(FrameType.PING));
+    await pass(2_000);
+    expect(peer.closed).toBe(true);
   });
 
   it("are forgiven after one that came in time", async () => {
