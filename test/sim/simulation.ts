@@ -12,7 +12,7 @@ import { Coverage, type CoverageEntries } from "./coverage.js";
 import { Dice } from "./dice.js";
 import { StrikeLog } from "./faults.js";
 import { Injector } from "./injector.js";
-import { CANCELLED_WITHIN_MS, type CallRecord, findFaults } from "./invariants.js";
+import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults } from "./invariants.js";
 import { FaultyNetwork } from "./network.js";
 import {
   type CallPlan,
