@@ -182,11 +182,15 @@ function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults, 
 }
 
 /** A call that was sent was lost with its connection; one that was not would have waited, had it been allowed to. */
-function couldNotBeServed({ plan, waitsForReady }: CallRecord, { faults, writes, closed }: Evidence): boolean {
-  if (closed || !waitsForReady) return true;
+function couldNotBeServed(record: CallRecord, { faults, writes, closed }: Evidence): boolean {
+  if (closed || !record.waitsForReady) return true;
   const onlyDrained = faults.size === 1 && faults.has("drain");
-  const isQuick = plan.behaviour !== "hang" && plan.handlerMs < DRAINED_MS;
-  return writes > 0 && faults.size > 0 && !(onlyDrained && isQuick);
+  return writes > 0 && faults.size > 0 && !(onlyDrained && wasQuick(record));
+}
+
+/** A call that a drain has time for, and that was not waiting behind a large message. */
+function wasQuick({ plan, startMs, endMs }: CallRecord): boolean {
+  return plan.behaviour !== "hang" && plan.handlerMs < DRAINED_MS && endMs - startMs < DRAINED_MS;
 }
 
 /** `atMs`, or the end of the stall that covers it. */
