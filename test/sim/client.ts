@@ -9,6 +9,8 @@ import type { FaultyNetwork } from "./network.js";
 import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES } from "./scenario.js";
 import { missing, note, perform, type WorkReply } from "./work.js";
 
+/** The default of a pooled channel. */
+const POOLED_CONNECTIONS = 8;
 const methods = { perform, note, missing };
 
 /** A client process. */
@@ -66,6 +68,13 @@ export class SimClient {
     record.abortedMs = abort?.abortedMs;
     this.note(`ends ${plan.nonce} with ${record.code}`);
     return record;
+  }
+
+  /** True if calls were under way on most of a pool's connections for most of the time. */
+  wasBusy(fromMs: number, untilMs: number): boolean {
+    const overlaps = this.records.map(({ startMs, endMs }) => Math.min(endMs, untilMs) - Math.max(startMs, fromMs));
+    const callMs = overlaps.reduce((sum, overlap) => sum + Math.max(0, overlap), 0);
+    return callMs > (POOLED_CONNECTIONS / 2) * (untilMs - fromMs);
   }
 
   /** Closes the channel. */

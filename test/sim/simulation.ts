@@ -224,7 +224,8 @@ class Run {
     if (record.code !== undefined && isPlanned) this.coverage.add(evidence.faults, record.code);
   }
 
-  private evidenceOf({ plan, host, closedMs }: SimClient, { plan: { nonce }, startMs, endMs }: CallRecord): Evidence {
+  private evidenceOf(client: SimClient, { plan: { nonce }, startMs, endMs }: CallRecord): Evidence {
+    const { plan, host, closedMs } = client;
     const hasTightServer = plan.servers.some((index) => isTight(this.scenario.servers[index]!));
     return {
       runs: this.ledger.runsOf(nonce),
@@ -236,7 +237,7 @@ class Run {
       stalls: host.stalls,
       hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS,
       hasTightServer,
-      mayQueue: hasTightServer || plan.mode === "pooled",
+      mayQueue: hasTightServer || (plan.mode === "pooled" && client.wasBusy(startMs, endMs)),
       closed: endMs >= closedMs,
     };
   }
