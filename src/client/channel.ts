@@ -152,7 +152,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     }
     const limitMs = timeoutMs === undefined ? (method.deadlineMs ?? this.options.timeoutMs) : timeoutMs;
     if (!(limitMs > 0)) return Promise.reject(expired(method, limitMs));
-    const now = limitMs < EXACT_BELOW_MS ? this.options.clock.now() : this.wheel.tickNow();
+    const now = limitMs < EXACT_BELOW_MS ? this.options.clock.now() : this.wheel.tick.now();
     const call = new OutgoingCall(method, options, this.wheel, now + limitMs);
     this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
     return call.promise;

@@ -63,14 +63,13 @@ export class Dialer {
       this.failed(origin, error as RpcError);
       throw error;
     }
-    const { clock, slabs, limits, peerId } = this.options;
+    const { slabs, limits, peerId } = this.options;
     const { acceptor, wheel, hooks } = this;
     const session = new Session({
       pipe,
       side: Side.DIALED,
       owner,
       acceptor,
-      clock,
       wheel,
       slabs,
       limits,

@@ -132,14 +132,13 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       pipe.destroy();
       return;
     }
-    const { clock, slabs, limits, peerId, maxConnections } = this.options;
+    const { slabs, limits, peerId, maxConnections } = this.options;
     const { dispatcher: acceptor, wheel, hooks } = this;
     const session = new Session({
       pipe,
       side: Side.ACCEPTED,
       owner: this,
       acceptor,
-      clock,
       wheel,
       slabs,
       limits,

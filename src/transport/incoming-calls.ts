@@ -7,7 +7,6 @@ import { FreeList } from "../codec/free-list.js";
 import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, metadataBlockBytes } from "../codec/metadata.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
-import type { Clock } from "./clock.js";
 import { type Endpoint, IncomingCall } from "./incoming-call.js";
 import type { Session } from "./session.js";
 import { MAX_METHOD_PATH_BYTES } from "./settings.js";
@@ -46,7 +45,6 @@ const freeCalls = new FreeList(() => new IncomingCall(), MAX_FREE_CALLS);
 export class IncomingCalls {
   private readonly session: Session;
   private readonly acceptor: Acceptor;
-  private readonly clock: Clock;
   private readonly methods: (DefinedMethod | undefined)[] = [];
   private readonly serving: (IncomingCall | undefined)[] = [];
   private readonly armDeadlines = (): void => this.armUnarmed();
@@ -58,10 +56,9 @@ export class IncomingCalls {
   private inFlightBytes = 0;
   private sinceClockRead = 0;
 
-  constructor(session: Session, acceptor: Acceptor, clock: Clock) {
+  constructor(session: Session, acceptor: Acceptor) {
     this.session = session;
     this.acceptor = acceptor;
-    this.clock = clock;
   }
 
   /** Calls that have not been answered. */
@@ -130,7 +127,7 @@ export class IncomingCalls {
   /** Arms the deadline of a call whose handler did not end at once, unless it ends within this tick. */
   watchDeadline(call: IncomingCall): void {
     if (call.expiresAt === Number.POSITIVE_INFINITY) return;
-    if (this.unarmed.length === 0) this.clock.endOfTick(this.armDeadlines);
+    if (this.unarmed.length === 0) this.session.wheel.tick.atEnd(this.armDeadlines);
     this.unarmed.push(call);
   }
 
@@ -231,7 +228,7 @@ export class IncomingCalls {
   private time(): number {
     if (++this.sinceClockRead >= REQUESTS_PER_CLOCK_READ) {
       this.sinceClockRead = 0;
-      this.session.now = this.clock.now();
+      this.session.now = this.session.wheel.clock.now();
     }
     return this.session.now;
   }

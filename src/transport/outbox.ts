@@ -8,8 +8,8 @@
 
 import type { SlabPool } from "../codec/slab.js";
 import { Writer } from "../codec/writer.js";
-import type { Clock } from "./clock.js";
 import type { Pipe } from "./pipe.js";
+import type { Tick } from "./tick.js";
 
 /** The size of an ordinary outgoing slab, in bytes; a longer frame gets one of its own. */
 export const OUTBOX_SLAB_BYTES = 65_536;
@@ -28,7 +28,7 @@ interface QueuedSlab {
 /** A {@link Writer} whose bytes go to a pipe. */
 export class Outbox extends Writer {
   private readonly slabs: SlabPool;
-  private readonly clock: Clock;
+  private readonly tick: Tick;
   private readonly pipe: Pipe;
   private readonly onTick = (): void => {
     this.scheduled = false;
@@ -47,12 +47,12 @@ export class Outbox extends Writer {
   private ending = false;
   private stopped = false;
 
-  constructor(pipe: Pipe, slabs: SlabPool, clock: Clock) {
+  constructor(pipe: Pipe, slabs: SlabPool, tick: Tick) {
     super(0);
     this.buf = NO_SLAB;
     this.pipe = pipe;
     this.slabs = slabs;
-    this.clock = clock;
+    this.tick = tick;
   }
 
   /** True while a flush is due at the end of this tick. */
@@ -99,7 +99,7 @@ export class Outbox extends Writer {
   schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    this.clock.endOfTick(this.onTick);
+    this.tick.atEnd(this.onTick);
   }
 
   /** Sends what is finished now, as far as the pipe takes it. */

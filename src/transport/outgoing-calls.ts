@@ -166,8 +166,11 @@ export class OutgoingCalls {
     endFrame(outbox, FrameType.CANCEL, 0, code, call.id);
   }
 
-  /** The peer answers no more: calls that may have reached it fail with `error`, the others are handed back. */
-  disconnect(error: RpcError): void {
+  /**
+   * The peer answers no more: calls that may have reached it fail with `error`, the others are handed back; so are those
+   * whose request is still here if the peer `ranNothing`.
+   */
+  disconnect(error: RpcError, ranNothing: boolean): void {
     const { outbox, owner, wheel } = this.session;
     const { handedPosition } = outbox;
     wheel.remove(this.sweep);
@@ -181,8 +184,12 @@ export class OutgoingCalls {
         owner.onUnsent(call);
       } else if (call.method.oneWay) {
         call.succeed({});
+      } else if (ranNothing && call.parked !== undefined) {
+        call.session = undefined;
+        owner.onUnsent(call);
       } else {
-        call.fail(localError(error.code, `${call.method.path}: ${error.message}`, "unsafe", error.cause));
+        const retry = ranNothing ? "safe" : "unsafe";
+        call.fail(localError(error.code, `${call.method.path}: ${error.message}`, retry, error.cause));
       }
     }
   }
@@ -222,7 +229,7 @@ export class OutgoingCalls {
 
   private expireDue(): void {
     this.sweepAt = Number.POSITIVE_INFINITY;
-    const now = this.session.wheel.readTick();
+    const now = this.session.wheel.tick.begin();
     let earliest = this.table.expire(now);
     for (const call of [...this.oneWay]) {
       if (call.expiresAt <= now) call.expire();

@@ -26,7 +26,6 @@ import type { SlabPool } from "../codec/slab.js";
 import { type FrameSink, Splitter } from "../codec/splitter.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Settings, Status } from "../codec/wire.js";
-import type { Clock } from "./clock.js";
 import { Heartbeat } from "./heartbeat.js";
 import type { SessionHooks } from "./hooks.js";
 import { type Acceptor, IncomingCalls } from "./incoming-calls.js";
@@ -78,7 +77,6 @@ export interface SessionOptions {
   readonly side: Side;
   readonly owner: SessionOwner;
   readonly acceptor: Acceptor;
-  readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly slabs: SlabPool;
   readonly limits: ConnectionLimits;
@@ -107,7 +105,6 @@ export class Session implements PipeSink, FrameSink {
   /** When the bytes being read have arrived, in the clock's milliseconds. */
   arrivedAt: number;
   private readonly pipe: Pipe;
-  private readonly clock: Clock;
   private readonly splitter: Splitter;
   private readonly heartbeat: Heartbeat;
   private readonly closeTimer = new CallbackTimer(() => this.onCloseTimer());
@@ -115,6 +112,8 @@ export class Session implements PipeSink, FrameSink {
   private currentState: SessionState = "handshake";
   private isPeerDraining = false;
   private turnedAway = false;
+  /** True once the peer has said that it has run no call of this connection. */
+  private ranNothing = false;
   private isDraining = false;
   private peerSawDrain = false;
   /** Pings that have not been answered. */
@@ -124,20 +123,19 @@ export class Session implements PipeSink, FrameSink {
   private closeError: RpcError | undefined = undefined;
 
   constructor(options: SessionOptions) {
-    const { pipe, clock, slabs, limits } = options;
+    const { pipe, wheel, slabs, limits } = options;
     this.side = options.side;
     this.remote = pipe.remote;
     this.pipe = pipe;
-    this.clock = clock;
-    this.wheel = options.wheel;
+    this.wheel = wheel;
     this.limits = limits;
     this.hooks = options.hooks;
     this.owner = options.owner;
-    this.now = this.arrivedAt = clock.now();
-    this.outbox = new Outbox(pipe, slabs, clock);
+    this.now = this.arrivedAt = wheel.tick.now();
+    this.outbox = new Outbox(pipe, slabs, wheel.tick);
     this.splitter = new Splitter(slabs, this, limits.maxFrameBytes);
     this.outgoing = new OutgoingCalls(this);
-    this.incoming = new IncomingCalls(this, options.acceptor, clock);
+    this.incoming = new IncomingCalls(this, options.acceptor);
     this.heartbeat = new Heartbeat(this, this.splitter);
     this.wheel.add(this.closeTimer, this.now + limits.handshakeTimeoutMs);
     this.greet(options.peerId, options.agent);
@@ -187,13 +185,13 @@ export class Session implements PipeSink, FrameSink {
   /** Frames are about to be written: takes the time once a tick, and has the tick end with a flush. */
   touch(): void {
     if (this.outbox.isScheduled) return;
-    this.now = this.wheel.tickNow();
+    this.now = this.wheel.tick.now();
     this.outbox.schedule();
   }
 
   /** One-way calls resolve once the pipe has been given their bytes. */
   watchHanded(): void {
-    this.clock.endOfTick(this.onHanded);
+    this.wheel.tick.atEnd(this.onHanded);
   }
 
   /** Sends a PING; the answer, like any other byte, is taken as life. */
@@ -244,7 +242,7 @@ export class Session implements PipeSink, FrameSink {
   // What the pipe says.
 
   onData(buf: Buffer, start: number, end: number): void {
-    this.now = this.arrivedAt = this.wheel.readTick();
+    this.now = this.arrivedAt = this.wheel.tick.begin();
     this.heartbeat.onBytes(this.now);
     try {
       this.splitter.push(buf, start, end);
@@ -282,7 +280,7 @@ export class Session implements PipeSink, FrameSink {
     this.wheel.remove(this.closeTimer);
     this.heartbeat.stop();
     this.splitter.release();
-    this.outgoing.disconnect(reason);
+    this.outgoing.disconnect(reason, this.ranNothing);
     this.incoming.disconnect(reason);
     this.outbox.close();
     this.owner.onClosed(this, reason);
@@ -370,6 +368,7 @@ export class Session implements PipeSink, FrameSink {
     const { message } = decodeControl(() => Status.decode(buf, start + HEADER_BYTES, end, 0), "GOAWAY");
     if (reason !== CloseReason.DRAIN) {
       this.turnedAway = true;
+      this.ranNothing = reason === CloseReason.CONNECTION_LIMIT;
       this.destroy(this.lost(`the peer closed the connection: ${closeReasonName(reason)}: ${message}`));
       return;
     }
@@ -418,7 +417,7 @@ export class Session implements PipeSink, FrameSink {
     this.currentState = "ended";
     this.heartbeat.stop();
     this.outbox.end();
-    this.wheel.add(this.closeTimer, this.clock.now() + LINGER_MS);
+    this.wheel.add(this.closeTimer, this.wheel.clock.now() + LINGER_MS);
     if (this.peerEnded && this.outbox.unsentBytes === 0) this.pipe.destroy();
   }
 

@@ -5,6 +5,7 @@
 // a response that has arrived wins over its deadline.
 
 import type { Clock, TimerHandle } from "./clock.js";
+import { Tick } from "./tick.js";
 
 const BUCKET_MS = 16;
 const BUCKETS = 1024;
@@ -54,15 +55,12 @@ class Bucket extends Timer {
 /** Timers over one {@link Clock}. */
 export class TimerWheel {
   readonly clock: Clock;
+  /** The tick that everything on this clock shares. */
+  readonly tick: Tick;
   private readonly buckets: Bucket[] = Array.from({ length: BUCKETS }, () => new Bucket());
   private readonly due = new Bucket();
   private readonly onTimer = (): void => this.fire();
   private readonly sweep = (): void => this.expireDue();
-  private readonly onTickEnd = (): void => {
-    this.isTickTimed = false;
-  };
-  private tickTime = 0;
-  private isTickTimed = false;
   private count = 0;
   private handle: TimerHandle | undefined = undefined;
   /** When the clock timer is set for; Infinity without one. */
@@ -70,26 +68,12 @@ export class TimerWheel {
 
   constructor(clock: Clock) {
     this.clock = clock;
+    this.tick = new Tick(clock);
   }
 
   /** How many timers are set. */
   get size(): number {
     return this.count;
-  }
-
-  /** The time of this tick: the clock is read once, however often a tick asks. */
-  tickNow(): number {
-    return this.isTickTimed ? this.tickTime : this.readTick();
-  }
-
-  /** The time now, which is the time of this tick from here on. */
-  readTick(): number {
-    this.tickTime = this.clock.now();
-    if (!this.isTickTimed) {
-      this.isTickTimed = true;
-      this.clock.endOfTick(this.onTickEnd);
-    }
-    return this.tickTime;
   }
 
   /** Sets `timer` to expire at `expiresAt`; Infinity is never. A timer that is set already is moved. */

@@ -241,6 +241,32 @@ describe("limits", () => {
     await rig.current.after(10_000, new EchoClient(third).echo({}));
   });
 
+  it("maxConnections: calls that were made on a connection that is turned away are made again, and run once", async () => {
+    const seen: string[] = [];
+    const handlers: Partial<EchoHandlers> = { echo: ({ text }) => ({ text: seen.push(text).toString() }) };
+    await rig.current.serve(handlers, { maxConnections: 1 });
+    const first = rig.current.connect();
+    await rig.current.now(first.ready());
+    const turnedAway = rig.current.connect();
+    const calls = ["a", "b", "c"].map((text) => new EchoClient(turnedAway).echo({ text }));
+    await rig.current.clock.advance(10);
+    expect(turnedAway.stats()).toMatchObject({ callsSent: 3, waiting: 3 });
+    await rig.current.now(first.close());
+    await rig.current.after(10_000, Promise.all(calls));
+    expect(seen).toEqual(["a", "b", "c"]);
+  });
+
+  it("maxCallsPerConnection: calls that a client makes before it knows the limit are made again, and run once", async () => {
+    const seen: string[] = [];
+    await rig.current.serve(
+      { echo: ({ text }) => ({ text: seen.push(text).toString() }) },
+      { maxCallsPerConnection: 1 },
+    );
+    const client = rig.current.client();
+    await rig.current.after(100, Promise.all(["a", "b", "c"].map((text) => client.echo({ text }))));
+    expect(seen.sort()).toEqual(["a", "b", "c"]);
+  });
+
   it("maxCallsPerConnection: calls beyond it wait at a client that knows the limit", async () => {
     const server = await rig.current.serve({}, { maxCallsPerConnection: 2 });
     const channel = rig.current.connect();

@@ -7,6 +7,7 @@ import { SlabPool } from "../../src/codec/slab.js";
 import { VirtualClock } from "../../src/testing.js";
 import { MAX_WRITE_BYTES, OUTBOX_SLAB_BYTES, Outbox } from "../../src/transport/outbox.js";
 import type { Pipe } from "../../src/transport/pipe.js";
+import { Tick } from "../../src/transport/tick.js";
 
 /** A pipe that takes each write at once, or keeps it until it is told to go on. */
 class FakePipe implements Pipe {
@@ -62,7 +63,7 @@ beforeEach(() => {
   clock = new VirtualClock();
   slabs = new SlabPool({ debug: true });
   pipe = new FakePipe();
-  outbox = new Outbox(pipe, slabs, clock);
+  outbox = new Outbox(pipe, slabs, new Tick(clock));
 });
 
 /** A frame of `bytes` bytes in all, each of its payload bytes `fill`. */
@@ -199,7 +200,7 @@ it("copies every frame that was not handed over, whatever was written, blocked a
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const ownSlabs = new SlabPool({ debug: true });
       const ownPipe = new FakePipe();
-      const box = new Outbox(ownPipe, ownSlabs, clock);
+      const box = new Outbox(ownPipe, ownSlabs, new Tick(clock));
       const written: { position: number; bytes: Buffer }[] = [];
       for (const each of steps) {
         if (typeof each === "object") {

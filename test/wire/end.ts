@@ -147,7 +147,6 @@ export class End implements SessionOwner {
         budget: { running: 0, limit: 1_000 },
         find: (path) => (MISSING.test(path) ? undefined : this.endpoint(path)),
       },
-      clock: this.clock,
       wheel: this.wheel,
       slabs: this.slabs,
       limits: resolveLimits(limits),
