@@ -35,7 +35,7 @@ const lines = [
     .sort((a, b) => best(b) - best(a))
     .map((system) => `| ${system} | ${outstanding.map((calls) => cell(system, calls)).join(" | ")} |`),
   "",
-  `${header.cpu}, ${header.cores ?? 2} cores, Node ${header.node}, ${header.date.slice(0, 10)}. Made by \`${header.command}\`; the result file is`,
+  `${header.cpu}, ${header.cores ?? 2} cores, Node ${header.node.slice(1)}, ${header.date.slice(0, 10)}. Made by \`${header.command}\`; the result file is`,
   `[${file}](${file}). Machines differ and are noisy: trust the ratios within a run.`,
 ];
 
