@@ -195,7 +195,8 @@ export abstract class Carrier implements SessionOwner {
         this.pauses.delete(pause);
         resolve();
       };
-      const pause: Pause = { timer: this.clock.setTimer(end, delayMs, this.queue.size > 0), end: () => end() };
+      // Like an open connection, it keeps the process up: the timers of calls do not, and one may begin to wait at any time.
+      const pause: Pause = { timer: this.clock.setTimer(end, delayMs, true), end: () => end() };
       this.pauses.add(pause);
     });
   }
