@@ -36,6 +36,7 @@ export class IncomingCall extends Timer {
   context: IncomingContext | undefined = undefined;
   private output: MessageType<unknown, never> | undefined = undefined;
   private answered = false;
+  private isOneWay = false;
   private readonly onValue = (value: unknown): void => this.respond(this.output as MessageType<unknown, never>, value);
   private readonly onError = (error: unknown): void => this.fail(error);
 
@@ -52,6 +53,7 @@ export class IncomingCall extends Timer {
     this.requestBytes = 0;
     this.expiresAt = Number.POSITIVE_INFINITY;
     this.answered = isOneWay;
+    this.isOneWay = isOneWay;
   }
 
   /** Answers with what `promise` settles to. */
@@ -76,10 +78,12 @@ export class IncomingCall extends Timer {
 
   /** Answers with the status of anything the handler has thrown. */
   fail(thrown: unknown): void {
-    if (!this.answered) {
-      if (!(thrown instanceof RpcError)) this.session.hooks.handlerFailed(this.endpoint.path, thrown);
-      this.writeError(RpcError.from(thrown));
+    const isAwaited = !this.answered;
+    // After a cancel a handler may throw what it likes; from a one-way call nobody else will hear of it.
+    if ((isAwaited || this.isOneWay) && !(thrown instanceof RpcError)) {
+      this.session.hooks.handlerFailed(this.endpoint.path, thrown);
     }
+    if (isAwaited) this.writeError(RpcError.from(thrown));
     this.finish();
   }
 
@@ -107,6 +111,8 @@ export class IncomingCall extends Timer {
     this.context = undefined;
     this.metadata = undefined;
     this.output = undefined;
+    // An object that waits for reuse must not keep a closed connection alive.
+    this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);
   }
 

@@ -55,6 +55,15 @@ it("keeps the error of a handler, with its stack, which the caller does not see"
   expect((event as { error: { stack: string } }).error.stack).toContain(" at ");
 });
 
+it("keeps the error of a one-way handler, which nobody else hears of", async () => {
+  const { lines, logger } = memoryLog();
+  await rig.current.serve({ note: () => Promise.reject(new Error("lost note")) }, { logger });
+  await rig.current.now(rig.current.client().note({}));
+  await rig.current.clock.advance(10);
+  const event = checkLines(lines).find(({ msg }) => msg === "handler failed");
+  expect(event).toMatchObject({ path: "support.v1.Echo/Note", error: { message: "lost note" } });
+});
+
 it.each(HOSTILE)("writes one bounded line for each event, whatever a peer or an error says: %j", async (text) => {
   const { lines, logger } = memoryLog();
   await rig.current.serve(
