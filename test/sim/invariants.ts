@@ -13,6 +13,8 @@ const DEADLINE_SLACK_MS = 5;
 const EARLY_SLACK_MS = 2;
 /** A handler whose caller has given up is aborted within this time, in milliseconds, if no fault interferes. */
 export const CANCELLED_WITHIN_MS = 500;
+/** A fault is felt for this long after it: the longest pause between attempts to connect, in milliseconds. */
+export const RECOVERY_MS = 6_000;
 /** A calm network answers a call within this time, beside what its handler takes, in milliseconds. */
 const CALM_MS = 5_000;
 /** A stall that ends this soon after a deadline may go unnoticed, in milliseconds. */
@@ -46,6 +48,8 @@ export interface Evidence {
   readonly runs: number;
   /** When its handler ended; Infinity if it did not, 0 if there was none. */
   readonly handlerEndMs: number;
+  /** True if no fault affected its client from {@link RECOVERY_MS} before its begin to its end. */
+  readonly wasCalmBefore: boolean;
   /** True if no fault affected its client until {@link CANCELLED_WITHIN_MS} after its end. */
   readonly wasCalmAfterwards: boolean;
   /** Times that its request was handed to a pipe. */
@@ -174,11 +178,10 @@ function wasTooMuch({ plan, error }: CallRecord, { runs, writes, hasTinyQueue, h
 }
 
 /** Not before its time; and if nothing was wrong, only because the handler takes longer than the caller waits. */
-function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { faults, writes, mayQueue }: Evidence): boolean {
+function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { wasCalmBefore, mayQueue }: Evidence): boolean {
   if (endMs < startMs + timeoutMs - EARLY_SLACK_MS) return false;
-  if (writes === 0 && mayQueue) return true;
   const answersItself = plan.behaviour !== "hang";
-  return !(answersItself && faults.size === 0 && timeoutMs > plan.handlerMs + CALM_MS);
+  return !(answersItself && wasCalmBefore && !mayQueue && timeoutMs > plan.handlerMs + CALM_MS);
 }
 
 /** A call that was sent was lost with its connection; one that was not would have waited, had it been allowed to. */

@@ -207,8 +207,9 @@ export class FaultyNetwork implements LinkContext {
     const way = this.wayBetween(client, binding.host);
     const now = this.world.now();
     const kind = DIAL_FAULTS.find((each) => way.has(each, now));
-    if (kind !== undefined) this.strike(kind, client, way.untilMs(kind));
+    if (kind !== undefined) attempt.strike = this.strike(kind, client, way.untilMs(kind));
     if (kind === undefined) this.connect(attempt, binding, true);
+    else if (kind === "dial-hang") attempt.strike!.untilMs = Number.POSITIVE_INFINITY;
     else if (kind === "refuse") attempt.failSoon("connection refused");
     else if (kind === "mute") this.connect(attempt, binding, false);
     else if (kind === "silence") this.world.setTimer(() => this.answer(attempt), way.untilMs(kind) - now, true);
@@ -258,6 +259,8 @@ class Attempt {
   readonly address: string;
   readonly pipe: Promise<Pipe>;
   isOver = false;
+  /** The fault that it has met; one without an end ends with the attempt. */
+  strike: Strike | undefined;
   private readonly network: FaultyNetwork;
   private resolve!: (pipe: Pipe) => void;
   private reject!: (error: Error) => void;
@@ -290,6 +293,7 @@ class Attempt {
   fail(reason: string): void {
     if (this.isOver) return;
     this.isOver = true;
+    if (this.strike?.untilMs === Number.POSITIVE_INFINITY) this.strike.untilMs = this.network.world.now() + STRIKE_MS;
     this.network.trace.note(`${this.client.name} dial ${this.address}: ${reason}`);
     this.reject(new Error(`${this.address}: ${reason}`));
   }

@@ -143,7 +143,7 @@ function drawClient(dice: Dice, index: number, servers: number, minCalls: number
     servers: several ? [first, (first + 1) % servers] : [first],
     waitForReady: dice.chance(mode === "pipelined" ? 0.8 : 0.95),
     defaultTimeoutMs: dice.pick([3_000, 10_000]),
-    maxWaitingCalls: dice.chance(0.1) ? TINY_QUEUE_CALLS : 65_536,
+    maxWaitingCalls: dice.chance(0.15) ? TINY_QUEUE_CALLS : 65_536,
     calls: calls.sort((a, b) => a.atMs - b.atMs),
   };
 }
@@ -184,7 +184,7 @@ function drawWork(dice: Dice): Pick<CallPlan, "method" | "behaviour" | "handlerM
 function drawSize(dice: Dice): number {
   const roll = dice.random();
   if (roll < 0.005) return MAX_FRAME_BYTES - FRAME_OVERHEAD_BYTES;
-  if (roll < 0.015) return MAX_FRAME_BYTES + 1;
+  if (roll < 0.02) return MAX_FRAME_BYTES + 1;
   if (roll < 0.04) return dice.integer(1_000, 60_000);
   return dice.pick([0, 1, dice.integer(0, 100), dice.integer(0, 1_000)]);
 }

@@ -12,7 +12,7 @@ import { Coverage, type CoverageEntries } from "./coverage.js";
 import { Dice } from "./dice.js";
 import { StrikeLog } from "./faults.js";
 import { Injector } from "./injector.js";
-import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults } from "./invariants.js";
+import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults, RECOVERY_MS } from "./invariants.js";
 import { FaultyNetwork } from "./network.js";
 import {
   type CallPlan,
@@ -233,6 +233,7 @@ class Run {
       writes: this.requests.countOf(nonce),
       replyArrivedMs: this.replies.timeOf(nonce),
       faults: this.strikes.met(plan.name, startMs, endMs),
+      wasCalmBefore: this.strikes.met(plan.name, startMs - RECOVERY_MS, endMs).size === 0,
       wasCalmAfterwards: this.strikes.met(plan.name, startMs, endMs + CANCELLED_WITHIN_MS).size === 0,
       stalls: host.stalls,
       hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS,
