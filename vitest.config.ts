@@ -11,7 +11,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^sluice\/testing$/, replacement: source("testing.ts") },
     ],
   },
-  test: { include: ["test/**/*.test.ts"], testTimeout: 20_000, maxWorkers: 2 },
+  test: { include: ["test/**/*.test.ts"], setupFiles: ["test/support/setup.ts"], testTimeout: 20_000, maxWorkers: 2 },
 });
 
 export default config;

@@ -8,9 +8,10 @@ import { DecodeError, MessageType } from "../../src/codec/message.js";
 import { Writer } from "../../src/codec/writer.js";
 import { randomFrom, randomMessage } from "../gen/random-message.js";
 import { importGenerated, messageType, reflect } from "../gen/support.js";
+import { testSeed } from "../support/seed.js";
 
 type AnyType = MessageType<Record<string, unknown>>;
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const seed = testSeed();
 const manifest = readFileSync(new URL("../gen/torture.proto", import.meta.url), "utf8");
 let types: Record<string, AnyType>;
 

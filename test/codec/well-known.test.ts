@@ -17,8 +17,9 @@ import {
   unpackAny,
   Value,
 } from "../../src/runtime.js";
+import { testSeed } from "../support/seed.js";
 
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const seed = testSeed();
 
 describe(`time (SEED=${seed})`, () => {
   it("keeps the milliseconds of a Date, before 1970 too", () => {

@@ -1,6 +1,6 @@
 // Random and mutated bytes against a server, over memory and on virtual time, half of the cases behind a valid handshake.
 // Each case must end in an answer or a named error, and a well-behaved connection beside it sees no error at all.
-// FUZZ_SECONDS says for how long (default 4); FUZZ_SEED repeats a run.
+// FUZZ_SECONDS says for how long (default 4); SEED as in test/support/seed.ts.
 
 import { expect, it } from "vitest";
 import { CloseReason, closeReasonName, Flag, FrameType, HEADER_BYTES, PREFACE } from "../../src/codec/frame.js";
@@ -9,9 +9,10 @@ import { seededRandom } from "../../src/testing.js";
 import type { EchoClient } from "../support/gen/support/v1/echo.js";
 import { frame, hello, method, request, response, ScriptedPeer, settings, status } from "../support/peer.js";
 import { ADDRESS, Rig } from "../support/rig.js";
+import { testSeed } from "../support/seed.js";
 
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 4);
-const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000_000);
+const SEED = testSeed();
 /** A case that has not ended by then, in virtual milliseconds, hangs. */
 const CASE_MS = 40_000;
 
@@ -193,7 +194,7 @@ it(`ends each case in an answer or a named error (seed ${SEED})`, { timeout: SEC
         expect((await rig.now(beside.echo({ id }))).id).toBe(id);
         expect(server.stats()).toMatchObject({ connections: 1, running: 0 });
       } catch (error) {
-        throw new Error(`case ${seed} failed; repeat it with FUZZ_SEED=${seed}: ${String(error)}`, { cause: error });
+        throw new Error(`case ${seed} failed; repeat it with SEED=${seed}: ${String(error)}`, { cause: error });
       }
     }
     await rig.close();

@@ -5,12 +5,13 @@ import { readFileSync } from "node:fs";
 import type protobuf from "protobufjs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { MessageType } from "../../src/codec/message.js";
+import { testSeed } from "../support/seed.js";
 import { encodeByReflection, normalize, randomFrom, randomMessage, readByReflection } from "./random-message.js";
 import { importGenerated, messageType, reflect } from "./support.js";
 
 const MESSAGES = ["Leaf", "Scalars", "Optionals", "Lists", "Maps", "Choice", "WellKnown", "Everything"];
 const ROUNDS = 300;
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const seed = testSeed();
 const manifest = readFileSync(new URL("./torture.proto", import.meta.url), "utf8");
 
 let generated: Record<string, unknown>;

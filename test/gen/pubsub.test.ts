@@ -8,12 +8,13 @@ import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { SourceFile } from "../../src/gen/source.js";
+import { testSeed } from "../support/seed.js";
 import { encodeByReflection, normalize, randomFrom, randomMessage, readByReflection } from "./random-message.js";
 import { generateInto, googleReader, importFile, messageType } from "./support.js";
 
 const MANIFESTS = ["google/pubsub/v1/pubsub.proto", "google/pubsub/v1/schema.proto"];
 const ROUNDS = 40;
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const seed = testSeed();
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 let folder: string;
 
