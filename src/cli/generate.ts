@@ -29,6 +29,7 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
   -o, --out <dir>          where the files go: push/v1/register.proto becomes <dir>/push/v1/register.ts
       --check              write nothing; exit with 1 if a file would change (for CI)
       --import-extension   how generated files import each other: .js (default), .ts or none
+      --unknown-fields     messages keep the fields that their manifest does not have, and write them again
       --runtime <module>   what generated code imports instead of "sluice/runtime"; a path that begins with "." is
                            relative to the output folder
   -h, --help
@@ -54,6 +55,7 @@ export function generateCommand(args: string[]): number {
   const options = {
     runtime: values.runtime ?? DEFAULT_EMIT_OPTIONS.runtime,
     importExtension: extensionOf(values["import-extension"]),
+    unknownFields: values["unknown-fields"] === true,
   };
   const { files, diagnostics } = generate([...new Set(names)], new FolderReader(roots), options);
   report(diagnostics);
@@ -74,6 +76,7 @@ const OPTIONS = {
   out: { type: "string", short: "o" },
   check: { type: "boolean" },
   "import-extension": { type: "string" },
+  "unknown-fields": { type: "boolean" },
   runtime: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;

@@ -694,3 +694,39 @@ function skipGroup(buf: Buffer, pos: number, end: number, startTag: number, dept
   }
   return at === FAILED ? FAILED : fail("a group has no end", pos);
 }
+
+/**
+ * Adds a field whose bytes are `buf[from, to)` to a message's unknown fields, as a copy; does nothing if the field could
+ * not be read, which leaves `to` beyond `end`.
+ */
+export function keepUnknown(
+  fields: Uint8Array[] | undefined,
+  buf: Buffer,
+  from: number,
+  to: number,
+  end: number,
+): Uint8Array[] | undefined {
+  if (to > end) return fields;
+  const list = fields ?? [];
+  list.push(copyOut(buf, from, to - from));
+  return list;
+}
+
+/** Adds a number that a closed enum does not have, from a packed list, as an unknown field of its own. */
+export function keepUnknownNumber(fields: Uint8Array[] | undefined, tag: number, value: number): Uint8Array[] {
+  const bytes = new Uint8Array(MAX_SCALAR_BYTES);
+  const list = fields ?? [];
+  list.push(bytes.slice(0, writeInt32(bytes, writeVarint32(bytes, 0, tag), value, "an enum")));
+  return list;
+}
+
+/** Writes fields that decoding kept, as they came. */
+export function writeUnknown(writer: Writer, fields: readonly Uint8Array[], field: string): void {
+  expectList(fields, field);
+  for (const bytes of fields) {
+    if (!(bytes instanceof Uint8Array)) throw wrongType(field, "Uint8Array", bytes);
+    writer.reserve(bytes.length);
+    writer.buf.set(bytes, writer.pos);
+    writer.pos += bytes.length;
+  }
+}

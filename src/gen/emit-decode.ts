@@ -26,10 +26,15 @@ class DecodeEmitter {
   emit(): void {
     const { printer } = this.target;
     const { localName } = this.message;
-    const into = this.message.fields.length === 0 ? "_into" : "into";
+    const into = this.isEmpty ? "_into" : "into";
     const signature = `buf: Buffer, start: number, end: number, depth: number, ${into}?: ${localName}`;
     printer.block(`function decode${localName}(${signature}): ${localName} {`, () => this.body());
     printer.line("");
+  }
+
+  /** True if there is nothing to return. */
+  private get isEmpty(): boolean {
+    return this.message.fields.length === 0 && !this.target.keepsUnknown;
   }
 
   private body(): void {
@@ -39,9 +44,11 @@ class DecodeEmitter {
       `if (depth > ${this.target.runtime("MAX_MESSAGE_DEPTH")}) throw ${this.target.runtime("tooDeep")}(${typeName});`,
     );
     for (const member of members(this.message)) printer.line(this.declaration(member));
-    if (this.message.fields.length > 0) printer.line(`if (into !== undefined) ({ ${this.bindings()} } = into);`);
+    if (this.target.keepsUnknown) printer.line("let $unknown: Uint8Array[] | undefined;");
+    if (!this.isEmpty) printer.line(`if (into !== undefined) ({ ${this.bindings()} } = into);`);
     printer.line("let pos = start;");
     printer.block("while (pos < end) {", () => {
+      if (this.target.keepsUnknown) printer.line("const from = pos;");
       printer.line("let tag = buf[pos++]!;");
       printer.block("if (tag > 127) {", () => {
         printer.line(`tag = ${this.target.runtime("readVarint32")}(buf, pos - 1);`, this.advance());
@@ -50,26 +57,28 @@ class DecodeEmitter {
     });
     printer.line(`if (pos !== end) throw ${this.target.runtime("decodeFailure")}(${typeName}, start, end, pos);`);
     for (const field of this.message.fields) this.checkRequired(field);
-    printer.line(this.message.fields.length === 0 ? "return {};" : `return { ${this.bindings()} };`);
+    printer.line(this.isEmpty ? "return {};" : `return { ${this.bindings()} };`);
   }
 
   private dispatch(): void {
     const { printer } = this.target;
-    const skip = `pos = ${this.target.runtime("skipField")}(buf, pos, end, tag);`;
+    const skip = [
+      `pos = ${this.target.runtime("skipField")}(buf, pos, end, tag);`,
+      ...(this.target.keepsUnknown ? [this.keep("pos")] : []),
+    ];
     if (this.message.fields.length === 0) {
-      printer.line(skip);
+      printer.line(...skip);
       return;
     }
     printer.block("switch (tag) {", () => {
       for (const field of this.message.fields) this.cases(field);
-      printer.line("default:", `  ${skip}`);
+      printer.line("default:", ...skip.map((line) => `  ${line}`));
     });
   }
 
   private bindings(): string {
-    return members(this.message)
-      .map(({ localName }) => binding(localName, this.target.variable(localName)))
-      .join(", ");
+    const own = members(this.message).map(({ localName }) => binding(localName, this.target.variable(localName)));
+    return [...own, ...(this.target.keepsUnknown ? ["$unknown"] : [])].join(", ");
   }
 
   private declaration(member: FieldModel | OneofModel): string {
@@ -118,7 +127,7 @@ class DecodeEmitter {
     const value = this.isClosed(field) ? "value" : read;
     const body = [
       ...(this.isClosed(field) ? [`const value = ${read};`] : []),
-      this.guarded(field, this.store(field, value)),
+      this.guarded(field, this.store(field, value), this.keep(this.cursor)),
       this.advance(),
     ];
     this.case(tagOf(field.number, wireType), body, this.isClosed(field));
@@ -128,7 +137,7 @@ class DecodeEmitter {
     const read = this.read(field, "end");
     const name = this.target.variable(field.localName);
     const push = this.isClosed(field)
-      ? `{ const value = ${read}; ${this.guarded(field, `${name}.push(value);`)} }`
+      ? `{ const value = ${read}; ${this.guarded(field, `${name}.push(value);`, this.keepNumber(field))} }`
       : `${name}.push(${read});`;
     const lines = [
       `const stop = ${this.target.runtime("readLength")}(buf, pos, end);`,
@@ -184,7 +193,7 @@ class DecodeEmitter {
       printer.block("while (pos < stop) {", () => this.mapEntry(field, key));
       printer.line(`pos = ${this.target.runtime("endRange")}(pos, stop);`);
       const store = `${this.target.variable(field.localName)}[${this.mapKey(field)}] = item;`;
-      printer.line(this.isClosed(field) ? `if (known) ${store}` : store, "break;");
+      printer.line(this.isClosed(field) ? this.choice("known", store, this.keep("pos")) : store, "break;");
     });
   }
 
@@ -270,8 +279,25 @@ class DecodeEmitter {
     return type.kind === "enum" && type.enum.features.closedEnums;
   }
 
-  private guarded(field: FieldModel, store: string): string {
-    return this.isClosed(field) ? `if (${this.isDeclared(field, "value")}) ${store}` : store;
+  private guarded(field: FieldModel, store: string, keep: string): string {
+    return this.isClosed(field) ? this.choice(this.isDeclared(field, "value"), store, keep) : store;
+  }
+
+  /** Stores a value that a closed enum has; one that it has not is an unknown field. */
+  private choice(condition: string, store: string, keep: string): string {
+    return `if (${condition}) ${store}${this.target.keepsUnknown ? ` else ${keep}` : ""}`;
+  }
+
+  /** Keeps the field that was read up to `pos`. Only where unknown fields are kept. */
+  private keep(pos: string): string {
+    if (!this.target.keepsUnknown) return "";
+    return `$unknown = ${this.target.runtime("keepUnknown")}($unknown, buf, from, ${pos}, end);`;
+  }
+
+  /** Keeps one number of a packed list as a field of its own. */
+  private keepNumber(field: FieldModel): string {
+    if (!this.target.keepsUnknown) return "";
+    return `$unknown = ${this.target.runtime("keepUnknownNumber")}($unknown, ${tagOf(field.number, 0)}, value);`;
   }
 
   private isDeclared({ type }: FieldModel, value: string): string {

@@ -27,7 +27,8 @@ class EncodeEmitter {
     const { printer } = this.target;
     const { localName, initName, fields } = this.message;
     const writer = this.target.runtimeType("Writer");
-    if (fields.length === 0) {
+    const isEmpty = fields.length === 0 && !this.target.keepsUnknown;
+    if (isEmpty) {
       printer.line(`function encode${localName}(_message: ${initName}, _writer: ${writer}): void {}`, "");
       return;
     }
@@ -37,12 +38,20 @@ class EncodeEmitter {
         if (isPlain(run[0]!)) this.plainRun(run);
         else this.composite(run[0]!);
       }
+      if (this.target.keepsUnknown) this.unknown();
     });
     printer.line("");
   }
 
   private bindings(): string[] {
-    return members(this.message).map(({ localName }) => binding(localName, this.target.variable(localName)));
+    const own = members(this.message).map(({ localName }) => binding(localName, this.target.variable(localName)));
+    return this.target.keepsUnknown ? [...own, "$unknown"] : own;
+  }
+
+  private unknown(): void {
+    const write = this.target.runtime("writeUnknown");
+    const name = literal(`${this.message.fullName}.$unknown`);
+    this.target.printer.line(`if ($unknown !== undefined) ${write}(writer, $unknown, ${name});`);
   }
 
   /** Scalars and enums: one capacity check for all, then one write each. */
@@ -142,9 +151,9 @@ class EncodeEmitter {
 
   private single(field: FieldModel): void {
     const condition = this.condition(field);
-    const write = (): void => this.writeMessage(field, field.number, this.variable(field));
-    if (condition === undefined) write();
-    else this.target.printer.block(`if (${condition}) {`, write);
+    // A required message needs a block too: its `mark` must not meet that of another.
+    const head = condition === undefined ? "{" : `if (${condition}) {`;
+    this.target.printer.block(head, () => this.writeMessage(field, field.number, this.variable(field)));
   }
 
   /** A message with its tag, on the writer. */

@@ -77,7 +77,7 @@ export function isOptional(field: FieldModel): boolean {
 function emitInterface(target: Target, message: MessageModel, side: Side, doc: readonly string[]): void {
   const { printer } = target;
   const name = side === "decoded" ? message.localName : message.initName;
-  if (message.fields.length === 0) {
+  if (message.fields.length === 0 && !target.keepsUnknown) {
     printer.line(...doc, `export type ${name} = Record<never, never>;`, "");
     return;
   }
@@ -87,6 +87,7 @@ function emitInterface(target: Target, message: MessageModel, side: Side, doc: r
       if (member.kind === "field") emitField(target, member, side);
       else emitOneof(target, member, side);
     }
+    if (target.keepsUnknown) emitUnknown(target, side);
   });
   printer.line("");
 }
@@ -94,6 +95,13 @@ function emitInterface(target: Target, message: MessageModel, side: Side, doc: r
 /** A message's properties in the order of the manifest. */
 export function members(message: MessageModel): (FieldModel | OneofModel)[] {
   return [...new Set(message.fields.map((field) => field.oneof ?? field))];
+}
+
+function emitUnknown({ printer }: Target, side: Side): void {
+  const list = side === "decoded" ? "Uint8Array[]" : "readonly Uint8Array[]";
+  if (side === "decoded")
+    printer.line("/** Fields that the manifest does not have, each as it came: its tag and value. */");
+  printer.line(`$unknown?: ${list} | undefined;`);
 }
 
 function emitField(target: Target, field: FieldModel, side: Side): void {

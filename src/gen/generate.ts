@@ -28,7 +28,11 @@ export interface Generated {
 }
 
 /** What generated code looks like unless told otherwise. */
-export const DEFAULT_EMIT_OPTIONS: EmitOptions = { runtime: "sluice/runtime", importExtension: ".js" };
+export const DEFAULT_EMIT_OPTIONS: EmitOptions = {
+  runtime: "sluice/runtime",
+  importExtension: ".js",
+  unknownFields: false,
+};
 
 /** Generates code for the named manifests and for those of their imports that the code needs. */
 export function generate(

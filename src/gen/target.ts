@@ -19,6 +19,8 @@ export interface EmitOptions {
   readonly runtime: string;
   /** How generated files name each other. */
   readonly importExtension: ImportExtension;
+  /** True if messages keep the fields that their manifest does not have, in `$unknown`. */
+  readonly unknownFields: boolean;
 }
 
 /** Types that the runtime provides, in TypeScript and on the wire. */
@@ -56,7 +58,7 @@ const RUNTIME_TYPES: ReadonlyMap<string, RuntimeType> = new Map<string, RuntimeT
 
 /** Names that generated functions use for their own variables. */
 const LOCALS =
-  `after buf depth end entry entryTag into item key known mark message pos start stop tag value writer`.split(" ");
+  `after buf depth end entry entryTag from into item key known mark message pos start stop tag value writer`.split(" ");
 
 /** The generated file that a manifest becomes. */
 export function outputPath(file: FileModel): string {
@@ -145,6 +147,11 @@ export class Target {
   wrapped(field: FieldModel): Scalar | undefined {
     if (field.type.kind !== "message" || field.cardinality !== "single") return undefined;
     return this.provided(field.type.message)?.wraps;
+  }
+
+  /** True if messages have a `$unknown`. */
+  get keepsUnknown(): boolean {
+    return this.options.unknownFields;
   }
 
   /** A variable for a field or oneof: its own name, unless that would hide something. */

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { generate } from "../../src/gen/generate.js";
+import { DEFAULT_EMIT_OPTIONS, generate } from "../../src/gen/generate.js";
 import { BUNDLED_ROOT, FolderReader } from "../../src/gen/load.js";
 import { diagnose, generateText, importGenerated, messageType } from "./support.js";
 
@@ -21,7 +21,7 @@ describe("output", () => {
     const { files } = generate(
       names.map((name) => `${name}.proto`),
       reader,
-      { runtime: "../message-runtime.js", importExtension: ".js" },
+      { ...DEFAULT_EMIT_OPTIONS, runtime: "../message-runtime.js" },
     );
     expect(files.map(({ path }) => path)).toEqual(names.map((name) => `${name}.ts`));
     for (const { path, text } of files) {
@@ -42,8 +42,8 @@ describe("output", () => {
 
   it("imports only from the named runtime, which a message-only file can point at codec modules", () => {
     const text = generateText(proto3("message A { string a = 1; map<int32, bytes> b = 2; }"), {
+      ...DEFAULT_EMIT_OPTIONS,
       runtime: "./protobuf.js",
-      importExtension: ".js",
     });
     expect([...text.matchAll(/from "([^"]+)"/g)].map(([, module]) => module)).toEqual(["./protobuf.js"]);
   });

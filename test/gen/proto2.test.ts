@@ -58,6 +58,14 @@ describe("proto2", () => {
     expect({ ...(decoded.byName as object) }).toEqual({ b: 2 });
   });
 
+  it("encodes several required messages of one message", async () => {
+    const manifest = `syntax = "proto2"; package t;
+      message Leaf { optional int32 id = 1; } message Pair { required Leaf left = 1; required Leaf right = 2; }`;
+    const type = messageType(await importGenerated("required", manifest), "Pair");
+    const pair = { left: { id: 1 }, right: { id: 2 } };
+    expect(type.fromBytes(type.toBytes(pair))).toEqual(pair);
+  });
+
   it("documents defaults without letting them end the comment", () => {
     expect(generateText(PROTO2)).toContain('/** Default where it is not set: "*\\/ none". */');
   });

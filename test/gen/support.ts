@@ -26,8 +26,13 @@ export function diagnose(manifests: string | Readonly<Record<string, string>>): 
 }
 
 /** Generates into a folder named `folder` and gives its path. */
-export function generateInto(folder: string, names: readonly string[], reader: ManifestReader): string {
-  const { files, diagnostics } = generate(names, reader, { ...DEFAULT_EMIT_OPTIONS, importExtension: ".ts" });
+export function generateInto(
+  folder: string,
+  names: readonly string[],
+  reader: ManifestReader,
+  options: EmitOptions = DEFAULT_EMIT_OPTIONS,
+): string {
+  const { files, diagnostics } = generate(names, reader, { ...options, importExtension: ".ts" });
   if (diagnostics.errorCount > 0) throw new Error(diagnostics.lines().join("\n"));
   const root = join(OUTPUT, folder);
   for (const { path, text } of files) {
@@ -41,10 +46,11 @@ export function generateInto(folder: string, names: readonly string[], reader: M
 export async function importGenerated(
   folder: string,
   manifests: string | Readonly<Record<string, string>>,
+  options: EmitOptions = DEFAULT_EMIT_OPTIONS,
 ): Promise<Record<string, unknown>> {
   const texts = typeof manifests === "string" ? { "test.proto": manifests } : manifests;
   const first = Object.keys(texts)[0]!;
-  const root = generateInto(folder, [first], new MemoryReader(texts));
+  const root = generateInto(folder, [first], new MemoryReader(texts), options);
   return importFile(join(root, first.replace(/\.proto$/, ".ts")));
 }
 
