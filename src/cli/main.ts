@@ -3,6 +3,7 @@
 // 0: done. 1: the input has errors. 2: the command was used wrongly, or could not do its work.
 
 import { readFileSync } from "node:fs";
+import { didYouMean, nearest } from "../gen/nearest.js";
 import { generateCommand } from "./generate.js";
 import { UsageError } from "./usage.js";
 
@@ -21,8 +22,11 @@ function run(args: string[]): number {
   if (name === "--version") return print(version());
   if (name === undefined || name === "--help" || name === "-h" || name === "help") return print(HELP);
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined)
-    return complain(`unknown command "${name}"; commands are ${Object.keys(COMMANDS).join(", ")}`);
+  if (command === undefined) {
+    const names = Object.keys(COMMANDS);
+    const hint = didYouMean(nearest(name, names, (other) => other));
+    return complain(`unknown command "${name}"; commands are ${names.join(", ")}${hint}`);
+  }
   try {
     return command(rest);
   } catch (error) {

@@ -15,6 +15,7 @@ import {
   SCALARS,
   type Scalar,
 } from "./model.js";
+import { didYouMean } from "./nearest.js";
 import { type OptionContext, readOptions, readOptionValue } from "./options.js";
 import { type Declaration, isType, SymbolTable, type View } from "./scope.js";
 import type { Diagnostics, Position } from "./source.js";
@@ -127,7 +128,7 @@ class Linker {
     const near = this.symbols.nearest(name, view, isType);
     // The name exists as written, but its first part was found in an inner scope; a leading dot begins at the root.
     const meant = near === name ? `.${near}` : near;
-    return `unknown type "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
+    return `unknown type "${name}"${didYouMean(meant)}`;
   }
 
   private readOptions(file: DeclaredFile): void {

@@ -2,9 +2,10 @@
 // nothing outside the given roots is read: names are relative, `..` and NUL are refused, and a symbolic link must end
 // inside its root. Sizes and counts are bounded.
 
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { didYouMean, MAX_GUESSES, nearest } from "./nearest.js";
 import { parse } from "./parser.js";
 import { type Diagnostics, type Position, SourceFile } from "./source.js";
 import type { FileSyntax } from "./syntax.js";
@@ -13,6 +14,9 @@ import type { FileSyntax } from "./syntax.js";
 export const MAX_MANIFEST_BYTES = 16_777_216;
 /** This many manifests may take part in one run. */
 export const MAX_MANIFESTS = 50_000;
+
+/** A search for what a missing import may mean looks at no more entries of a folder than this. */
+const MAX_ENTRIES_LISTED = 20_000;
 
 /** What an import that comes with the package is relative to. */
 export const BUNDLED_ROOT: string = fileURLToPath(new URL("../../proto/", import.meta.url));
@@ -23,6 +27,8 @@ export interface ManifestReader {
   read(name: string): SourceFile | { readonly refused: string } | undefined;
   /** Where it looks, for messages. */
   readonly places: readonly string[];
+  /** Names that it has, for messages: some of them may be left out. */
+  names(): Iterable<string>;
 }
 
 /** Reads from folders, the first that has a file winning; the manifests bundled with the package come last. */
@@ -44,6 +50,10 @@ export class FolderReader implements ManifestReader {
     }
     return undefined;
   }
+
+  names(): Iterable<string> {
+    return this.roots.flatMap((root) => namesBelow(root));
+  }
 }
 
 /** Reads manifests held in memory; for tests and for tools that have the text already. */
@@ -59,6 +69,10 @@ export class MemoryReader implements ManifestReader {
   read(name: string): SourceFile | { readonly refused: string } | undefined {
     const text = this.texts.get(name);
     return text === undefined ? this.bundled.read(name) : new SourceFile(name, text);
+  }
+
+  names(): Iterable<string> {
+    return [...this.texts.keys(), ...this.bundled.names()];
   }
 }
 
@@ -82,6 +96,8 @@ class Loader {
   private readonly diagnostics: Diagnostics;
   private readonly loaded: FileSyntax[] = [];
   private readonly states = new Map<string, "open" | "done">();
+  private existing: readonly string[] | undefined;
+  private guesses = 0;
 
   constructor(reader: ManifestReader, diagnostics: Diagnostics) {
     this.reader = reader;
@@ -123,6 +139,13 @@ class Loader {
     return source === undefined ? undefined : parse(source, this.diagnostics);
   }
 
+  /** Folders are searched once, for the first import that is missing. */
+  private nearest(name: string): string | undefined {
+    if (this.guesses++ >= MAX_GUESSES) return undefined;
+    this.existing ??= [...this.reader.names()];
+    return likeliest(name, this.existing);
+  }
+
   private read(name: string, from: Position | undefined): SourceFile | undefined {
     if (this.states.size > MAX_MANIFESTS) {
       this.diagnostics.error(from, `more than ${MAX_MANIFESTS} manifests`);
@@ -132,14 +155,23 @@ class Loader {
     if (found instanceof SourceFile) return found;
     const reason =
       found === undefined
-        ? `was not found; looked in ${this.reader.places.join(", ") || "no folder (-I names one)"}`
+        ? `was not found; looked in ${this.reader.places.join(", ") || "no folder (-I names one)"}${didYouMean(this.nearest(name))}`
         : `cannot be read: ${found.refused}`;
     this.diagnostics.error(from, `manifest ${JSON.stringify(name)} ${reason}`);
     return undefined;
   }
 }
 
+/** What the system says against reading a file (no permission, a loop of links) is told like any other refusal. */
 function readWithin(root: string, path: string, name: string): SourceFile | { readonly refused: string } {
+  try {
+    return readChecked(root, path, name);
+  } catch (error) {
+    return { refused: (error as Error).message };
+  }
+}
+
+function readChecked(root: string, path: string, name: string): SourceFile | { readonly refused: string } {
   const real = realpathSync(path);
   if (isOutside(realpathSync(root), real)) return { refused: `it is a link that leads out of ${root}` };
   const stat = statSync(real);
@@ -147,6 +179,36 @@ function readWithin(root: string, path: string, name: string): SourceFile | { re
   if (stat.size > MAX_MANIFEST_BYTES)
     return { refused: `it has ${stat.size} bytes, the limit is ${MAX_MANIFEST_BYTES}` };
   return new SourceFile(name, readFileSync(real, "utf8"), root === BUNDLED_ROOT ? name : path);
+}
+
+/** The names of manifests below a folder; a search that finds more entries than a person would list gives up. */
+function namesBelow(root: string): string[] {
+  const names: string[] = [];
+  const open = [""];
+  for (let entries = 0; open.length > 0 && entries < MAX_ENTRIES_LISTED; ) {
+    const folder = open.pop()!;
+    for (const entry of entriesOf(join(root, folder))) {
+      entries++;
+      const name = folder + entry.name;
+      if (entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name)) open.push(`${name}/`);
+      else if (entry.isFile() && name.endsWith(".proto")) names.push(name);
+    }
+  }
+  return names;
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** The name that was meant: one in another folder, or one that differs in a few letters. */
+function likeliest(name: string, existing: readonly string[]): string | undefined {
+  const inFolder = existing.find((other) => other.endsWith(`/${name}`) || name.endsWith(`/${other}`));
+  return inFolder ?? nearest(name, existing, (other) => other);
 }
 
 /** True if `path` is not below `root`; both must be real paths. */

@@ -10,6 +10,7 @@ import {
   type OptionResult,
   type Scalar,
 } from "./model.js";
+import { didYouMean, nearest } from "./nearest.js";
 import type { Declaration, SymbolTable, View } from "./scope.js";
 import type { Diagnostics, Position, SourceFile } from "./source.js";
 import type { AggregateField, OptionPart, OptionSyntax, OptionValue } from "./syntax.js";
@@ -145,8 +146,10 @@ class OptionReader {
     if (value.kind !== "identifier") return this.mismatch(value, `a value of the enum ${type.fullName}`);
     const found = type.values.find(({ name }) => name === value.text);
     if (found !== undefined) return found.number;
-    const names = type.values.map(({ name }) => name).slice(0, 12);
-    return this.mismatch(value, `a value of the enum ${type.fullName} (${names.join(", ")})`);
+    const names = type.values.map(({ name }) => name);
+    const shown = names.length > 12 ? [...names.slice(0, 12), "..."] : names;
+    const near = didYouMean(nearest(value.text, names, (name) => name));
+    return this.mismatch(value, `a value of the enum ${type.fullName} (${shown.join(", ")})`, near);
   }
 
   private scalar(value: OptionValue, scalar: Scalar): OptionResult | undefined {
@@ -188,8 +191,10 @@ class OptionReader {
 
   private ownField(type: MessageModel, part: OptionPart): FieldModel | undefined {
     const field = type.fields.find(({ name }) => name === part.text);
-    if (field === undefined)
-      this.error(part.offset, `unknown option "${part.text}": ${type.fullName} has no such field`);
+    if (field === undefined) {
+      const near = nearest(part.text, type.fields, ({ name }) => name)?.name;
+      this.error(part.offset, `unknown option "${part.text}": ${type.fullName} has no such field${didYouMean(near)}`);
+    }
     return field;
   }
 
@@ -208,17 +213,15 @@ class OptionReader {
     }
     const near = symbols.nearest(part.text, view, (other) => isExtension(other) && other.extendee === type);
     const hint =
-      unimported !== undefined
-        ? `; ${unimported}, which has it, is not imported`
-        : near !== undefined
-          ? `; did you mean "(${near})"?`
-          : "";
+      unimported === undefined
+        ? didYouMean(near === undefined ? undefined : `(${near})`)
+        : `; ${unimported}, which has it, is not imported`;
     this.error(part.offset, `unknown option "(${part.text})"${hint}`);
     return undefined;
   }
 
-  private mismatch(value: OptionValue, wanted: string): undefined {
-    this.error(value.offset, `expected ${wanted}, found ${describeValue(value)}`);
+  private mismatch(value: OptionValue, wanted: string, hint = ""): undefined {
+    this.error(value.offset, `expected ${wanted}, found ${describeValue(value)}${hint}`);
     return undefined;
   }
 

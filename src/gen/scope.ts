@@ -11,6 +11,7 @@ import type {
   OneofModel,
   ServiceModel,
 } from "./model.js";
+import { MAX_GUESSES, nearest } from "./nearest.js";
 import { type Diagnostics, formatPosition } from "./source.js";
 
 /** Anything with a full name, packages aside. */
@@ -46,6 +47,7 @@ export interface Lookup {
 export class SymbolTable {
   private readonly entries = new Map<string, Entry>();
   private readonly diagnostics: Diagnostics;
+  private guesses = 0;
 
   constructor(diagnostics: Diagnostics) {
     this.diagnostics = diagnostics;
@@ -100,15 +102,15 @@ export class SymbolTable {
 
   /** The visible declaration whose name is most like `name`, for "did you mean". */
   nearest(name: string, view: View, wanted: (found: Declaration) => boolean): string | undefined {
-    const short = name.slice(name.lastIndexOf(".") + 1);
-    let best: string | undefined;
-    let bestDistance = Math.min(3, Math.ceil(short.length / 3) + 1);
+    if (this.guesses++ >= MAX_GUESSES) return undefined;
+    const visible = this.visible(view, wanted);
+    return nearest(name.slice(name.lastIndexOf(".") + 1), visible, ({ name: other }) => other)?.fullName;
+  }
+
+  private *visible(view: View, wanted: (found: Declaration) => boolean): Generator<Declaration> {
     for (const { declaration, file } of this.entries.values()) {
-      if (!view.files.has(file) || !wanted(declaration)) continue;
-      const distance = editDistance(short, declaration.name, bestDistance);
-      if (distance < bestDistance) [best, bestDistance] = [declaration.fullName, distance];
+      if (view.files.has(file) && wanted(declaration)) yield declaration;
     }
-    return best;
   }
 
   private exactly(fullName: string, view: View): Lookup {
@@ -137,20 +139,4 @@ function outerScope(scope: string): string | undefined {
 
 function withArticle(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
-}
-
-/** Levenshtein's distance, or `limit` if it is not smaller. */
-export function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      row.push(Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + cost));
-    }
-    if (Math.min(...row) >= limit) return limit;
-    previous = row;
-  }
-  return Math.min(limit, previous[b.length]!);
 }

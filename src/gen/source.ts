@@ -31,6 +31,12 @@ export class SourceFile {
     }
     return { line: low + 1, column: offset - starts[low]! + 1 };
   }
+
+  /** The text of a line (from 1), without its end. */
+  lineText(line: number): string {
+    this.lineStarts ??= findLineStarts(this.text);
+    return this.text.slice(this.lineStarts[line - 1], this.lineStarts[line]).replace(/[\r\n]+$/, "");
+  }
 }
 
 /** A place in a manifest. */
@@ -56,6 +62,7 @@ export class Diagnostics {
   readonly list: Diagnostic[] = [];
   /** How many of {@link Diagnostics.list} are errors. */
   errorCount = 0;
+  private droppedCount = 0;
 
   /** Reports something that stops generation. */
   error(position: Position | undefined, text: string): void {
@@ -68,26 +75,43 @@ export class Diagnostics {
     this.add({ severity: "warning", position, text });
   }
 
-  /** Every diagnostic as `file:line:col: error: text`, sorted by file and place, without repetitions. */
+  /** Every diagnostic, sorted by file and place, without repetitions; the last one tells how many were not kept. */
+  sorted(): Diagnostic[] {
+    const byLine = new Map(this.list.toSorted(byPlace).map((diagnostic) => [formatDiagnostic(diagnostic), diagnostic]));
+    if (this.droppedCount === 0) return [...byLine.values()];
+    const text = `${this.droppedCount} more, which are not shown`;
+    return [...byLine.values(), { severity: "error", position: undefined, text }];
+  }
+
+  /** {@link Diagnostics.sorted}, each as `file:line:col: error: text`. */
   lines(): string[] {
-    const sorted = this.list.toSorted(byPlace).map(formatDiagnostic);
-    return [...new Set(sorted)];
+    return this.sorted().map(formatDiagnostic);
   }
 
   private add(diagnostic: Diagnostic): void {
     if (this.list.length < MAX_DIAGNOSTICS) this.list.push(diagnostic);
+    else this.droppedCount++;
   }
 }
 
-/** `file:line:col: error: text`; without a position, `error: text`. */
+/** `file:line:col: error: text`; without a position, `error: text`. Always one line. */
 export function formatDiagnostic({ severity, position, text }: Diagnostic): string {
-  return position === undefined ? `${severity}: ${text}` : `${formatPosition(position)}: ${severity}: ${text}`;
+  const place = position === undefined ? "" : `${formatPosition(position)}: `;
+  return `${place}${severity}: ${printable(text)}`;
 }
 
 /** `file:line:col`. */
 export function formatPosition({ file, offset }: Position): string {
   const { line, column } = file.locate(offset);
-  return `${file.shownAs}:${line}:${column}`;
+  return `${printable(file.shownAs)}:${line}:${column}`;
+}
+
+/** `text` with every control character as an escape: what a manifest holds must not steer the reader's terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function findLineStarts(text: string): number[] {

@@ -1,6 +1,7 @@
 // The command line: where files go, what is left alone, what is refused, and which exit code says so. The command's
 // function runs in this process, in a folder of its own.
 
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -14,9 +15,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { generateCommand } from "../../src/cli/generate.js";
 import { UsageError } from "../../src/cli/usage.js";
+
+/** The command as it is installed; there once the package is built. */
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 let folder: string;
 let errors: string;
@@ -132,5 +137,48 @@ describe("sluice generate", () => {
     put("other/push/v1/room.ts", "mine\n");
     expect(() => run(at("proto"), "--out", at("other"))).toThrow("was not made by sluice");
     expect(readFileSync(at("other/push/v1/room.ts"), "utf8")).toBe("mine\n");
+  });
+
+  it("says in a sentence what the system refuses", () => {
+    put("file", "");
+    expect(() => run(at("proto"), "--out", at("file"))).toThrow(
+      /cannot make the folder .*file: a file is where a folder/,
+    );
+    expect(() => run(at("proto"), "--out", at("file/deeper"))).toThrow("a file is where a folder should be");
+    expect(() => run(at("proto"), "--out", "/proc/sluice")).toThrow("cannot make the folder /proc/sluice: ");
+    mkdirSync(at("gen/push/v1/room.ts"), { recursive: true });
+    expect(() => run(at("proto"), "--out", at("gen"))).toThrow(/cannot read .*room\.ts: a folder is where a file/);
+    expect(() => run(at("proto"), "--out", at("gen"), "--check")).toThrow("a folder is where a file should be");
+    mkdirSync(at("other"));
+    put("other/push", "");
+    expect(() => run(at("proto"), "--out", at("other"))).toThrow(UsageError);
+  });
+
+  it("refuses what can be no manifest or root", () => {
+    put("notes.txt", "");
+    expect(() => run(at("notes.txt"), "--out", at("gen"))).toThrow("is no manifest: their names end in .proto");
+    expect(() => run(at("proto"), "-I", at("notes.txt"), "--out", at("gen"))).toThrow("-I takes a folder");
+  });
+});
+
+describe("the sluice command", () => {
+  const main = (...args: string[]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", timeout: 20_000 });
+
+  it.skipIf(!existsSync(MAIN))("exits with 0, 1 or 2, and shows users no stack", () => {
+    put("proto/bad.proto", 'syntax = "proto3";\nmessage Bad { Gone a = 1; }');
+    expect(main("generate", at("proto/push"), "-I", at("proto"), "--out", at("gen"))).toMatchObject({ status: 0 });
+    const wrong = main("generate", at("proto"), "--out", at("gen"));
+    expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining("bad.proto:2:15: error: ") });
+    for (const args of [
+      ["genrate"],
+      ["generate"],
+      ["generate", at("proto/push"), "-I", at("proto"), "--out", "/proc/x"],
+    ]) {
+      const { status, stderr } = main(...args);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(/^sluice: [^\n]+\n$/);
+    }
+    expect(main("genrate").stderr).toContain('did you mean "generate"?');
   });
 });

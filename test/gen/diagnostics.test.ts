@@ -40,11 +40,40 @@ describe("diagnostics", () => {
     expect(diagnose('syntax = "proto3"; import "gone.proto";')).toEqual([
       'test.proto:1:27: error: manifest "gone.proto" was not found; looked in memory',
     ]);
+    const near = {
+      "push/v1/a.proto":
+        'syntax = "proto3"; import "b.proto"; import "push/v1/a_gean.proto"; import "google/protobuf/timestmp.proto";',
+      "push/v1/b.proto": "",
+      "push/v1/a_gain.proto": "",
+    };
+    expect(diagnose(near).map((line) => line.slice(line.indexOf("looked")))).toEqual([
+      'looked in memory; did you mean "push/v1/b.proto"?',
+      'looked in memory; did you mean "push/v1/a_gain.proto"?',
+      'looked in memory; did you mean "google/protobuf/timestamp.proto"?',
+    ]);
     const cycle = {
       "a.proto": 'syntax = "proto3"; import "b.proto";',
       "b.proto": 'syntax = "proto3"; import "a.proto";',
     };
     expect(diagnose(cycle)).toEqual(['b.proto:1:27: error: "a.proto" imports itself, through this import']);
+  });
+});
+
+describe("guesses", () => {
+  it("name the field or the enum value that an option nearly named", () => {
+    expect(diagnose(proto3("message A { option depricated = true; }")).join()).toContain(
+      'google.protobuf.MessageOptions has no such field; did you mean "deprecated"?',
+    );
+    expect(diagnose(proto3("message A { int64 a = 1 [jstype = JS_STRNG]; }")).join()).toContain(
+      'found JS_STRNG; did you mean "JS_STRING"?',
+    );
+  });
+
+  it("are not made when nothing is near, and not without end", () => {
+    expect(diagnose(proto3("message A { Entirely a = 1; }")).join()).not.toContain("did you mean");
+    const wrong = Array.from({ length: 300 }, (_, index) => `Ordr f${index} = ${index + 1};`).join(" ");
+    const guesses = diagnose(proto3(`message Order { ${wrong} }`)).filter((line) => line.includes("did you mean"));
+    expect(guesses).toHaveLength(100);
   });
 });
 

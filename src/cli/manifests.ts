@@ -1,0 +1,74 @@
+// Which manifests a command line means: the folders that imports are relative to, and the names of the files below them.
+// What does not exist or cannot be a manifest is wrong usage, with a text that says what to change.
+
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
+import { isOutside } from "../gen/load.js";
+import { UsageError } from "./usage.js";
+
+/** What a run compiles. */
+export interface Manifests {
+  /** The folders that imports are relative to. */
+  readonly roots: readonly string[];
+  /** The names by which imports would name the manifests; sorted, each once. */
+  readonly names: readonly string[];
+}
+
+/** The manifests that `paths` (files and folders) are, with imports relative to `includes` or else to the folders given. */
+export function findManifests(command: string, paths: readonly string[], includes: readonly string[]): Manifests {
+  const finder = new Finder(command);
+  const roots = finder.roots(paths, includes);
+  const names = paths.flatMap((path) => finder.names(path, roots));
+  if (names.length === 0) throw new UsageError(`${command}: no .proto files in ${paths.join(", ")}`);
+  return { roots, names: [...new Set(names)].sort() };
+}
+
+class Finder {
+  private readonly command: string;
+
+  constructor(command: string) {
+    this.command = command;
+  }
+
+  roots(paths: readonly string[], includes: readonly string[]): string[] {
+    for (const path of [...paths, ...includes]) {
+      if (!existsSync(path)) throw this.error(`"${path}" does not exist`);
+    }
+    for (const include of includes) {
+      if (!isFolder(include)) throw this.error(`-I takes a folder; "${include}" is none`);
+    }
+    if (includes.length > 0) return [...includes];
+    return [...new Set(paths.map((path) => (isFolder(path) ? path : ".")))];
+  }
+
+  names(path: string, roots: readonly string[]): string[] {
+    if (isFolder(path)) return manifestsIn(path).map((file) => this.name(file, roots));
+    if (!path.endsWith(".proto")) throw this.error(`"${path}" is no manifest: their names end in .proto`);
+    return [this.name(path, roots)];
+  }
+
+  /** A manifest's name: its path relative to the first root that holds it. */
+  private name(file: string, roots: readonly string[]): string {
+    for (const root of roots) {
+      const way = relative(resolve(root), resolve(file));
+      if (!isOutside(resolve(root), resolve(file))) return way.split(sep).join("/");
+    }
+    throw this.error(
+      `"${file}" is in none of the folders that imports are relative to (${roots.join(", ")}); add one with -I`,
+    );
+  }
+
+  private error(text: string): UsageError {
+    return new UsageError(`${this.command}: ${text}`);
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path).isDirectory();
+}
+
+function manifestsIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".proto"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
