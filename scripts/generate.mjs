@@ -17,6 +17,12 @@ const JOBS = [
     out: "src/codec/well-known",
     committed: true,
   },
+  // What the compiler reads and writes as a plugin of protoc.
+  {
+    args: "src/gen/descriptor/descriptor.proto -I src/gen/descriptor --runtime ../../codec/message-runtime.js",
+    out: "src/gen/descriptor",
+    committed: true,
+  },
   { args: "bench/proto", out: "bench/gen", committed: true },
   { args: "test/support/proto", out: "test/support/gen", committed: true },
   { args: "examples/push/proto", out: "examples/push/gen", committed: false },

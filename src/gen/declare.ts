@@ -6,6 +6,7 @@ import {
   type Element,
   type EnumModel,
   type EnumValueModel,
+  type ExtensionRangeModel,
   type FieldModel,
   type FieldType,
   type FileModel,
@@ -15,12 +16,14 @@ import {
   OptionMessage,
   type ServiceModel,
 } from "./model.js";
+import { MAX_FIELD_NUMBER } from "./parser.js";
 import type { SymbolTable } from "./scope.js";
 import type { Position, SourceFile } from "./source.js";
 import type {
   DeclarationSyntax,
   EnumSyntax,
   ExtendSyntax,
+  ExtensionRangeSyntax,
   FieldSyntax,
   FileSyntax,
   MessageSyntax,
@@ -32,11 +35,14 @@ import type {
 
 /** A declaration whose options are still to be read, as a message of the type `google.protobuf.<schema>`. */
 export interface PendingOptions {
-  readonly element: Element;
-  readonly options: readonly OptionSyntax[];
+  readonly element: Pick<Element, "options">;
+  readonly syntax: OptionsSyntax;
   readonly schema: string;
   readonly scope: string;
 }
+
+/** Options as they were written, or as another compiler encoded them. */
+export type OptionsSyntax = Pick<DeclarationSyntax, "encodedOptions"> & { readonly options: readonly OptionSyntax[] };
 
 /** A declaration together with what was written and where its names are looked up from. */
 export interface Pending<Model, Syntax> {
@@ -88,7 +94,7 @@ class Declarer {
       extensions: [],
     };
     this.out = { model, syntax, messages: [], enums: [], fields: [], extensions: [], methods: [], options: [] };
-    this.needOptions(model, syntax.options, "FileOptions", model.package);
+    this.needOptions(model, syntax, "FileOptions", model.package);
   }
 
   run(): DeclaredFile {
@@ -112,6 +118,7 @@ class Declarer {
       messages: [],
       enums: [],
       extensions: [],
+      extensionRanges: syntax.extensionRanges.map((range) => this.extensionRange(range, syntax, scope)),
       localName: "",
       initName: "",
     };
@@ -123,6 +130,13 @@ class Declarer {
     for (const nested of syntax.enums) model.enums.push(this.enum(nested, inside));
     for (const extend of syntax.extends) model.extensions.push(...this.extend(extend, inside));
     this.out.messages.push({ model, syntax, scope: inside });
+    return model;
+  }
+
+  private extensionRange(syntax: ExtensionRangeSyntax, message: MessageSyntax, scope: string): ExtensionRangeModel {
+    const max = isMessageSet(message) ? MAX_MESSAGE_SET_NUMBER : MAX_FIELD_NUMBER;
+    const model = { first: syntax.first, last: Math.min(syntax.last, max), options: NO_OPTIONS };
+    this.needOptions(model, syntax, "ExtensionRangeOptions", scope);
     return model;
   }
 
@@ -152,6 +166,7 @@ class Declarer {
     const model: FieldModel = {
       ...this.element(syntax, scope),
       kind: "field",
+      file: this.out.model,
       number: syntax.number,
       cardinality: syntax.mapKey !== undefined ? "map" : syntax.label === "repeated" ? "repeated" : "single",
       label: syntax.label,
@@ -229,11 +244,12 @@ class Declarer {
     scope: string,
   ): void {
     this.symbols.add(model);
-    this.needOptions(model, syntax.options, schema, scope);
+    this.needOptions(model, syntax, schema, scope);
   }
 
-  private needOptions(element: Element, options: readonly OptionSyntax[], schema: string, scope: string): void {
-    if (options.length > 0) this.out.options.push({ element, options, schema, scope });
+  private needOptions(element: Pick<Element, "options">, syntax: OptionsSyntax, schema: string, scope: string): void {
+    const hasOptions = syntax.options.length > 0 || syntax.encodedOptions !== undefined;
+    if (hasOptions) this.out.options.push({ element, syntax, schema, scope });
   }
 
   private element(syntax: DeclarationSyntax, scope: string): Element {
@@ -250,6 +266,9 @@ class Declarer {
   }
 }
 
+/** The largest number of an extension of a message set. */
+export const MAX_MESSAGE_SET_NUMBER: number = 2 ** 31 - 2;
+
 /** Stands for the options of what has none; never written to. */
 const NO_OPTIONS = new OptionMessage();
 
@@ -258,6 +277,14 @@ export const UNRESOLVED_TYPE: FieldType = Object.freeze({ kind: "scalar", scalar
 
 /** Stands for a type until the linker has found it; generation stops if it does not. */
 const UNRESOLVED = Object.freeze({ kind: "message", name: "", fullName: "" }) as unknown as MessageModel;
+
+/** True for a message in the format that protobuf had before groups; its extensions may have larger numbers. */
+function isMessageSet({ options }: MessageSyntax): boolean {
+  return options.some(({ path, value }) => {
+    const isOption = path.length === 1 && path[0]!.text === "message_set_wire_format";
+    return isOption && value.kind === "identifier" && value.text === "true";
+  });
+}
 
 function methodKind({ inputStream, outputStream }: MethodSyntax): MethodModel["methodKind"] {
   if (inputStream) return outputStream ? "bidi-streaming" : "client-streaming";

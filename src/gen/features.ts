@@ -17,6 +17,16 @@ const DEFAULTS: Readonly<Record<Edition, Features>> = {
   proto3: { presence: "implicit", closedEnums: false, packed: true, verifyUtf8: true, delimited: false },
   "2023": EDITION_2023,
   "2024": EDITION_2023,
+  "2026": EDITION_2023,
+};
+
+/** protobuf's numbers for editions; proto2 and proto3 are named by `syntax` instead. */
+export const EDITION_NUMBERS: Readonly<Record<Edition, number | undefined>> = {
+  proto2: undefined,
+  proto3: undefined,
+  "2023": 1000,
+  "2024": 1001,
+  "2026": 1002,
 };
 
 const PRESENCE = new Map<unknown, Features["presence"]>([

@@ -2,7 +2,15 @@
 // settles what depends on them. A pass over all files at a time: declare, types, extensions, options, features.
 // Names are looked up by protoc's rules (scope.ts), never by a library's.
 
-import { type DeclaredFile, declareFile, type Pending, type PendingExtension, UNRESOLVED_TYPE } from "./declare.js";
+import {
+  type DeclaredFile,
+  declareFile,
+  type OptionsSyntax,
+  type Pending,
+  type PendingExtension,
+  UNRESOLVED_TYPE,
+} from "./declare.js";
+import { decodeOptions, type Schema } from "./descriptor/option-bytes.js";
 import { defaultFeatures, overrideFeatures } from "./features.js";
 import {
   type Element,
@@ -12,6 +20,7 @@ import {
   type FieldType,
   type FileModel,
   type MessageModel,
+  type OptionMessage,
   SCALARS,
   type Scalar,
 } from "./model.js";
@@ -39,6 +48,7 @@ class Linker {
   private readonly symbols: SymbolTable;
   private readonly files: DeclaredFile[];
   private readonly views: ReadonlyMap<FileModel, View>;
+  private extensions: ReadonlyMap<Schema, ReadonlyMap<number, FieldModel>> | undefined;
 
   constructor(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics) {
     this.diagnostics = diagnostics;
@@ -133,18 +143,30 @@ class Linker {
 
   private readOptions(file: DeclaredFile): void {
     const view = this.views.get(file.model)!;
-    for (const { element, options, schema, scope } of file.options) {
+    for (const { element, syntax, schema, scope } of file.options) {
       const type = this.symbols.get(`google.protobuf.${schema}`);
       if (type?.kind !== "message") continue;
       const context = { symbols: this.symbols, diagnostics: this.diagnostics, view, source: file.syntax.source, scope };
-      element.options = readOptions(
-        options.filter((option) => !isPseudoOption(schema, option)),
-        type,
-        context,
-      );
-      if (schema === "FieldOptions") readPseudoOptions(element as FieldModel, options, context);
+      element.options = this.optionsOf(syntax, type, schema, context);
+      if (schema === "FieldOptions") readPseudoOptions(element as FieldModel, syntax.options, context);
     }
   }
+
+  private optionsOf(
+    { options, encodedOptions }: OptionsSyntax,
+    type: MessageModel,
+    schema: string,
+    context: OptionContext,
+  ): OptionMessage {
+    if (encodedOptions !== undefined) return decodeOptions(encodedOptions, type, this.findExtension);
+    const inSchema = options.filter((option) => !isPseudoOption(schema, option));
+    return readOptions(inSchema, type, context);
+  }
+
+  private readonly findExtension = (extendee: Schema, number: number): FieldModel | undefined => {
+    this.extensions ??= extensionsByNumber(this.files);
+    return this.extensions.get(extendee)?.get(number);
+  };
 
   private position(file: DeclaredFile, { offset }: Text): Position {
     return { file: file.syntax.source, offset };
@@ -169,6 +191,16 @@ function readPseudoOptions(field: FieldModel, options: readonly OptionSyntax[], 
 }
 
 const STRING: FieldType = { kind: "scalar", scalar: "string" };
+
+function extensionsByNumber(files: readonly DeclaredFile[]): Map<Schema, Map<number, FieldModel>> {
+  const all = new Map<Schema, Map<number, FieldModel>>();
+  for (const { model } of files.flatMap(({ extensions }) => extensions)) {
+    if (model.extendee === undefined) continue;
+    const known = all.get(model.extendee) ?? new Map<number, FieldModel>();
+    all.set(model.extendee, known.set(model.number, model));
+  }
+  return all;
+}
 
 function asFieldType(found: MessageModel | EnumModel): FieldType {
   return found.kind === "message" ? { kind: "message", message: found } : { kind: "enum", enum: found };

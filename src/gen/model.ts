@@ -46,7 +46,24 @@ export type OptionResult = string | number | bigint | boolean | Uint8Array | Opt
 /** The fields that an option sets, and where each was set. */
 export class OptionMessage {
   readonly values: Map<string, OptionResult> = new Map();
+  /** The field of the options' schema that each value is for. */
+  readonly fields: Map<string, FieldModel> = new Map();
   readonly positions: Map<string, Position> = new Map();
+
+  /** The name of a field here: its own, or for an extension the full one in brackets. */
+  static keyOf(field: FieldModel): string {
+    return field.extendee === undefined ? field.name : `[${field.fullName}]`;
+  }
+
+  /** Sets a field, or adds to it if it is repeated. */
+  put(field: FieldModel, value: OptionResult): void {
+    const key = OptionMessage.keyOf(field);
+    this.fields.set(key, field);
+    const known = this.values.get(key);
+    if (field.cardinality === "single") this.values.set(key, value);
+    else if (Array.isArray(known)) known.push(value);
+    else this.values.set(key, [value]);
+  }
 
   /** A field's value; extensions are named in full, in brackets: `[sluice.method]`. */
   get(name: string): OptionResult | undefined {
@@ -90,6 +107,7 @@ export type FieldType =
 /** A field or an extension. */
 export interface FieldModel extends Element {
   readonly kind: "field";
+  readonly file: FileModel;
   readonly number: number;
   readonly cardinality: "single" | "repeated" | "map";
   /** The label as written; undefined for an extension of the model to find. */
@@ -119,6 +137,13 @@ export interface OneofModel extends Element {
   localName: string;
 }
 
+/** Numbers that a message leaves to its extensions. */
+export interface ExtensionRangeModel {
+  readonly first: number;
+  readonly last: number;
+  options: OptionMessage;
+}
+
 /** A message type. */
 export interface MessageModel extends Element {
   readonly kind: "message";
@@ -129,6 +154,7 @@ export interface MessageModel extends Element {
   readonly messages: MessageModel[];
   readonly enums: EnumModel[];
   readonly extensions: FieldModel[];
+  readonly extensionRanges: ExtensionRangeModel[];
   /** The exported TypeScript name, and that of what encoding accepts. */
   localName: string;
   initName: string;

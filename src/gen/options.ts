@@ -59,9 +59,11 @@ export function readOptionValue(value: OptionValue, type: FieldType, context: Op
 
 class OptionReader {
   private readonly context: OptionContext;
+  private readonly isText: boolean;
 
-  constructor(context: OptionContext) {
+  constructor(context: OptionContext, isText = false) {
     this.context = context;
+    this.isText = isText;
   }
 
   /** Sets one option: walks its path to the field that it names, then reads the value as that field. */
@@ -85,9 +87,9 @@ class OptionReader {
   }
 
   private assign(message: OptionMessage, field: FieldModel, at: OptionPart, value: OptionValue): void {
-    const key = keyOf(field);
+    const key = OptionMessage.keyOf(field);
     if (field.cardinality !== "single") {
-      this.append(message, key, field, at, value);
+      this.append(message, field, at, value);
       return;
     }
     if (message.values.has(key)) {
@@ -98,25 +100,37 @@ class OptionReader {
       this.error(value.offset, `option "${at.text}" takes one value, not a list`);
       return;
     }
+    if (this.oneofTaken(message, field, at)) return;
     const result = this.value(value, field.type);
-    if (result !== undefined) message.values.set(key, result);
+    if (result !== undefined) message.put(field, result);
     message.positions.set(key, this.position(value.offset));
   }
 
-  private append(message: OptionMessage, key: string, field: FieldModel, at: OptionPart, value: OptionValue): void {
-    const known = message.values.get(key);
-    const list: OptionResult[] = Array.isArray(known) ? known : [];
+  private append(message: OptionMessage, field: FieldModel, at: OptionPart, value: OptionValue): void {
     for (const item of value.kind === "list" ? value.items : [value]) {
-      const result = field.cardinality === "map" ? this.mapEntry(item) : this.value(item, field.type);
-      if (result !== undefined) list.push(result);
+      const result = field.cardinality === "map" ? this.mapEntry(field, item) : this.value(item, field.type);
+      if (result !== undefined) message.put(field, result);
     }
-    message.values.set(key, list);
-    message.positions.set(key, this.position(at.offset));
+    message.positions.set(OptionMessage.keyOf(field), this.position(at.offset));
   }
 
-  private mapEntry(value: OptionValue): OptionResult | undefined {
-    if (value.kind === "aggregate") return new OptionMessage();
-    return this.mismatch(value, "a map entry { key: ... value: ... }");
+  private mapEntry(map: FieldModel, value: OptionValue): OptionResult | undefined {
+    if (value.kind !== "aggregate") return this.mismatch(value, "a map entry { key: ... value: ... }");
+    const entry = new OptionMessage();
+    for (const { name, value: part } of value.fields) {
+      const field = entryFields(map).find((known) => known.name === name.text);
+      if (field === undefined) this.error(name.offset, `a map entry has a key and a value, not "${name.text}"`);
+      else this.assign(entry, field, name, part);
+    }
+    return entry;
+  }
+
+  /** True if the oneof that the field is in is already set, which is reported. */
+  private oneofTaken(message: OptionMessage, { name, oneof }: FieldModel, at: OptionPart): boolean {
+    const other = oneof?.fields.find((member) => member.name !== name && message.values.has(member.name));
+    if (other === undefined) return false;
+    this.error(at.offset, `option "${at.text}" excludes "${other.name}", which is set already`);
+    return true;
   }
 
   /** Reads a value as `type`. */
@@ -129,20 +143,47 @@ class OptionReader {
   private message(value: OptionValue, type: MessageModel): OptionResult | undefined {
     if (value.kind !== "aggregate") return this.mismatch(value, `a ${type.fullName}, written { ... }`);
     const result = new OptionMessage();
-    for (const field of value.fields) this.aggregateField(result, type, field);
+    const reader = this.inText(type);
+    for (const field of value.fields) reader.aggregateField(result, type, field);
     return result;
   }
 
+  /** What is written in braces is protobuf's text format: names are looked up from the message, and values are laxer. */
+  private inText(type: MessageModel): OptionReader {
+    return new OptionReader({ ...this.context, scope: type.fullName }, true);
+  }
+
   private aggregateField(result: OptionMessage, type: MessageModel, { name, value }: AggregateField): void {
-    if (name.text.includes("/")) return;
+    if (name.extension && name.text.includes("/")) {
+      this.any(result, type, name, value);
+      return;
+    }
     const field = this.field(type, name);
     if (field !== undefined) this.assign(result, field, name, value);
+  }
+
+  /** `[type.googleapis.com/full.Name] { ... }` in a google.protobuf.Any. */
+  private any(result: OptionMessage, type: MessageModel, name: OptionPart, value: OptionValue): void {
+    const [typeUrl, bytes] = [1, 2].map((number) => type.fields.find((field) => field.number === number));
+    if (type.fullName !== "google.protobuf.Any" || typeUrl === undefined || bytes === undefined) {
+      this.error(name.offset, `only a google.protobuf.Any is written [.../type]; this is a ${type.fullName}`);
+      return;
+    }
+    const held = this.context.symbols.get(name.text.slice(name.text.lastIndexOf("/") + 1));
+    if (held?.kind !== "message") {
+      this.error(name.offset, `unknown type "${name.text}"`);
+      return;
+    }
+    const message = this.message(value, held);
+    result.put(typeUrl, name.text);
+    if (message !== undefined) result.put(bytes, message);
   }
 
   private enumValue(
     value: OptionValue,
     { enum: type }: Extract<FieldType, { kind: "enum" }>,
   ): OptionResult | undefined {
+    if (this.isText && value.kind === "integer") return this.integer(value, "int32");
     if (value.kind !== "identifier") return this.mismatch(value, `a value of the enum ${type.fullName}`);
     const found = type.values.find(({ name }) => name === value.text);
     if (found !== undefined) return found.number;
@@ -164,6 +205,9 @@ class OptionReader {
   }
 
   private bool(value: OptionValue): OptionResult | undefined {
+    if (this.isText && value.kind === "integer" && (value.value === 0n || value.value === 1n))
+      return value.value === 1n;
+    if (this.isText && value.kind === "identifier" && TEXT_BOOLS.has(value.text)) return /^t/i.test(value.text);
     if (value.kind !== "identifier" || (value.text !== "true" && value.text !== "false"))
       return this.mismatch(value, "true or false");
     return value.text === "true";
@@ -172,8 +216,9 @@ class OptionReader {
   private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
     if (value.kind === "float") return value.value;
     if (value.kind === "integer") return Number(value.value);
-    if (value.kind === "identifier" && value.text === "inf") return Number.POSITIVE_INFINITY;
-    if (value.kind === "identifier" && value.text === "nan") return Number.NaN;
+    const word = value.kind !== "identifier" ? undefined : this.isText ? value.text.toLowerCase() : value.text;
+    if (word === "inf" || (this.isText && word === "infinity")) return Number.POSITIVE_INFINITY;
+    if (word === "nan") return Number.NaN;
     return this.mismatch(value, `a ${scalar}`);
   }
 
@@ -190,7 +235,10 @@ class OptionReader {
   }
 
   private ownField(type: MessageModel, part: OptionPart): FieldModel | undefined {
-    const field = type.fields.find(({ name }) => name === part.text);
+    const field = type.fields.find(
+      ({ name, type, delimited }) =>
+        part.text === (this.isText && delimited && type.kind === "message" ? type.message.name : name),
+    );
     if (field === undefined) {
       const near = nearest(part.text, type.fields, ({ name }) => name)?.name;
       this.error(part.offset, `unknown option "${part.text}": ${type.fullName} has no such field${didYouMean(near)}`);
@@ -234,16 +282,24 @@ class OptionReader {
   }
 }
 
-function keyOf(field: FieldModel): string {
-  return field.extendee === undefined ? field.name : `[${field.fullName}]`;
+/** How protobuf's text format may write a bool, beside 0 and 1. */
+const TEXT_BOOLS = new Set(["true", "True", "t", "false", "False", "f"]);
+
+/** The key and the value of a map's entry, as fields. */
+export function entryFields(map: FieldModel): [key: FieldModel, value: FieldModel] {
+  const single = { ...map, extendee: undefined, oneof: undefined, cardinality: "single", mapKey: undefined } as const;
+  const keyType: FieldType = { kind: "scalar", scalar: map.mapKey! };
+  return [
+    { ...single, name: "key", number: 1, type: keyType },
+    { ...single, name: "value", number: 2 },
+  ];
 }
 
 function stepInto(message: OptionMessage, field: FieldModel): OptionMessage {
-  const key = keyOf(field);
-  const known = message.message(key);
+  const known = message.message(OptionMessage.keyOf(field));
   if (known !== undefined) return known;
   const created = new OptionMessage();
-  message.values.set(key, created);
+  message.put(field, created);
   return created;
 }
 

@@ -22,6 +22,7 @@ import type {
   OptionValue,
   ServiceSyntax,
   Text,
+  Visibility,
 } from "./syntax.js";
 
 /** Messages, groups and option values may be nested this deep (protoc's own limit for messages is 32). */
@@ -78,7 +79,7 @@ class Parser {
     this.expect("=");
     const offset = this.peek.offset;
     const value = this.string().toString();
-    const known = keyword.text === "syntax" ? ["proto2", "proto3"] : ["2023", "2024"];
+    const known = keyword.text === "syntax" ? ["proto2", "proto3"] : ["2023", "2024", "2026"];
     if (!known.includes(value))
       this.fail(offset, `unknown ${keyword.text} "${value}"; known are ${known.join(" and ")}`);
     file.edition = value as FileSyntax["edition"];
@@ -128,9 +129,9 @@ class Parser {
   }
 
   private visible(messages: MessageSyntax[], enums: EnumSyntax[]): void {
-    this.advance();
-    if (this.peek.text === "message") messages.push(this.message());
-    else enums.push(this.enum());
+    const visibility = this.advance().text as Visibility;
+    if (this.peek.text === "message") messages.push(this.message(visibility));
+    else enums.push(this.enum(visibility));
   }
 
   private package(file: FileSyntax): void {
@@ -153,10 +154,10 @@ class Parser {
 
   // Messages
 
-  private message(): MessageSyntax {
+  private message(visibility?: Visibility): MessageSyntax {
     const comment = this.commentHere();
     this.advance();
-    const message = newMessage(this.identifier(), comment);
+    const message = newMessage(this.identifier(), comment, visibility);
     this.block(() => this.messageStatement(message));
     return message;
   }
@@ -266,8 +267,9 @@ class Parser {
 
   private extensions(message: MessageSyntax): void {
     this.advance();
-    message.extensionRanges.push(...this.ranges(MAX_FIELD_NUMBER));
-    this.inlineOptions();
+    const ranges = this.ranges(Number.POSITIVE_INFINITY);
+    const options = this.inlineOptions();
+    message.extensionRanges.push(...ranges.map((range) => ({ ...range, options })));
     this.expect(";");
   }
 
@@ -304,13 +306,14 @@ class Parser {
 
   // Enums and services
 
-  private enum(): EnumSyntax {
+  private enum(visibility?: Visibility): EnumSyntax {
     const comment = this.commentHere();
     this.advance();
     const declared: EnumSyntax = {
       name: this.identifier(),
       comment,
       options: [],
+      visibility,
       values: [],
       reservedRanges: [],
       reservedNames: [],
@@ -456,7 +459,8 @@ class Parser {
 
   private aggregateField(): AggregateField {
     const name = this.aggregateName();
-    const isMessage = this.peek.text === "{" || this.peek.text === "<";
+    const first = this.peek.text === "[" ? this.tokens[this.index + 1]!.text : this.peek.text;
+    const isMessage = first === "{" || first === "<";
     if (!this.take(":") && !isMessage) this.unexpected('":"');
     return { name, value: this.optionValue() };
   }
@@ -609,10 +613,11 @@ class Parser {
   }
 }
 
-function newMessage(name: Text, comment: string | undefined): MessageSyntax {
+function newMessage(name: Text, comment: string | undefined, visibility?: Visibility): MessageSyntax {
   return {
     name,
     comment,
+    visibility,
     options: [],
     fields: [],
     oneofs: [],

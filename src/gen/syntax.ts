@@ -41,6 +41,8 @@ export interface DeclarationSyntax {
   readonly name: Text;
   readonly comment: string | undefined;
   readonly options: OptionSyntax[];
+  /** Options that another compiler has read already, as a descriptor carries them. */
+  readonly encodedOptions?: Uint8Array | undefined;
 }
 
 /** A closed range of numbers. */
@@ -50,7 +52,13 @@ export interface NumberRange {
   readonly offset: number;
 }
 
-/** `reserved` and `extensions` statements. */
+/** One range of an `extensions` statement; `to max` is to infinity, since what it means depends on the message's options. */
+export interface ExtensionRangeSyntax extends NumberRange {
+  readonly options: readonly OptionSyntax[];
+  readonly encodedOptions?: Uint8Array | undefined;
+}
+
+/** `reserved` statements. */
 export interface Reservations {
   readonly reservedRanges: NumberRange[];
   readonly reservedNames: Text[];
@@ -88,8 +96,12 @@ export interface MessageSyntax extends DeclarationSyntax, Reservations {
   readonly messages: MessageSyntax[];
   readonly enums: EnumSyntax[];
   readonly extends: ExtendSyntax[];
-  readonly extensionRanges: NumberRange[];
+  readonly extensionRanges: ExtensionRangeSyntax[];
+  readonly visibility: Visibility | undefined;
 }
+
+/** Who may use a type, where its manifest says so (edition 2024). */
+export type Visibility = "export" | "local";
 
 /** `NAME = number;` in an enum. */
 export interface EnumValueSyntax extends DeclarationSyntax {
@@ -99,6 +111,7 @@ export interface EnumValueSyntax extends DeclarationSyntax {
 
 /** `enum Name { ... }`. */
 export interface EnumSyntax extends DeclarationSyntax, Reservations {
+  readonly visibility: Visibility | undefined;
   readonly values: EnumValueSyntax[];
 }
 
@@ -122,10 +135,12 @@ export interface ImportSyntax {
 }
 
 /** How a manifest's defaults are chosen: by its syntax or by its edition. */
-export type Edition = "proto2" | "proto3" | "2023" | "2024";
+export type Edition = "proto2" | "proto3" | "2023" | "2024" | "2026";
 
 /** One manifest. */
 export interface FileSyntax {
+  /** Options that another compiler has read already. */
+  readonly encodedOptions?: Uint8Array | undefined;
   readonly source: SourceFile;
   edition: Edition;
   package: Text | undefined;

@@ -1,7 +1,7 @@
 // The rules of the language that neither the grammar nor the linker needs, but protoc enforces: numbers, names, what
 // each syntax allows. Every violation is reported where it stands.
 
-import type { DeclaredFile, Pending } from "./declare.js";
+import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending } from "./declare.js";
 import { isPackable } from "./link.js";
 import type { EnumModel, FieldModel, MessageModel } from "./model.js";
 import { jsonName } from "./names.js";
@@ -23,7 +23,7 @@ export function validate(file: DeclaredFile, diagnostics: Diagnostics): void {
   const validator = new Validator(file, diagnostics);
   for (const message of file.messages) validator.message(message);
   for (const field of [...file.fields, ...file.extensions]) validator.field(field);
-  for (const extension of file.extensions) validator.extension(extension.model);
+  for (const extension of file.extensions) validator.extension(extension);
   for (const declared of file.enums) validator.enum(declared);
   for (const { model, syntax } of file.messages) validator.uniqueNumbers(model, syntax);
 }
@@ -87,7 +87,7 @@ class Validator {
   }
 
   field({ model, syntax }: Pending<FieldModel, FieldSyntax>): void {
-    this.fieldNumber(syntax);
+    this.fieldNumber(syntax, model.extendee === undefined ? MAX_FIELD_NUMBER : MAX_MESSAGE_SET_NUMBER);
     this.label(model, syntax);
     if (syntax.mapKey !== undefined) this.mapField(model, syntax, syntax.mapKey);
     if (model.options.get("packed") === true && !(model.cardinality === "repeated" && isPackable(model.type))) {
@@ -99,10 +99,9 @@ class Validator {
     if (model.defaultValue !== undefined) this.default(model);
   }
 
-  private fieldNumber({ number, numberOffset }: FieldSyntax): void {
+  private fieldNumber({ number, numberOffset }: FieldSyntax, max: number): void {
     const at = { text: "", offset: numberOffset };
-    if (!(number >= 1 && number <= MAX_FIELD_NUMBER))
-      this.error(at, `a field's number is from 1 to ${MAX_FIELD_NUMBER}, not ${number}`);
+    if (!(number >= 1 && number <= max)) this.error(at, `a field's number is from 1 to ${max}, not ${number}`);
     else if (number >= RESERVED_FIRST && number <= RESERVED_LAST) {
       this.error(at, `numbers from ${RESERVED_FIRST} to ${RESERVED_LAST} are reserved for protobuf itself`);
     }
@@ -138,9 +137,13 @@ class Validator {
     }
   }
 
-  extension(model: FieldModel): void {
+  extension({ model, syntax }: Pending<FieldModel, FieldSyntax>): void {
     const { extendee } = model;
     if (extendee === undefined) return;
+    if (!isIn(model.number, extendee.extensionRanges)) {
+      const at = { text: "", offset: syntax.numberOffset };
+      this.error(at, `${extendee.fullName} does not leave number ${model.number} to extensions`);
+    }
     if (this.isProto3 && !/^google\.protobuf\.\w+Options$/.test(extendee.fullName)) {
       this.error(
         model.position,
@@ -188,7 +191,7 @@ class Validator {
   }
 }
 
-function isIn(number: number, ranges: readonly NumberRange[]): boolean {
+function isIn(number: number, ranges: readonly Pick<NumberRange, "first" | "last">[]): boolean {
   return ranges.some(({ first, last }) => number >= first && number <= last);
 }
 
