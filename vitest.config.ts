@@ -8,6 +8,7 @@ const config: ViteUserConfig = defineConfig({
     alias: [
       { find: /^sluice$/, replacement: source("index.ts") },
       { find: /^sluice\/runtime$/, replacement: source("runtime.ts") },
+      { find: /^sluice\/json$/, replacement: source("json.ts") },
       { find: /^sluice\/testing$/, replacement: source("testing.ts") },
     ],
   },

@@ -3,13 +3,15 @@
 
 import { readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { JsonMessage, JsonRegistry } from "sluice/json";
 
 const [folder, skippedNames] = process.argv.slice(2);
 const load = (path) => import(join(folder, path));
 const { ConformanceRequest, ConformanceResponse, TestCategory, WireFormat } = await load("conformance/conformance.js");
 const MANIFESTS = ["proto2", "proto3", "edition2023", "proto2_editions", "proto3_editions"];
-const modules = await Promise.all(MANIFESTS.map((name) => load(`google/protobuf/test_messages_${name}.js`)));
-const types = new Map(modules.flatMap(Object.values).map((exported) => [exported.typeName, exported]));
+const modules = await Promise.all(MANIFESTS.map((name) => load(`google/protobuf/test_messages_${name}.json.js`)));
+const types = modules.flatMap(Object.values).filter((exported) => exported instanceof JsonMessage);
+const registry = new JsonRegistry(types);
 const skipped = new Set(skippedNames.split(",").map((name) => TestCategory[name]));
 
 for (let size = readBytes(4); size !== undefined; size = readBytes(4)) {
@@ -23,16 +25,21 @@ for (let size = readBytes(4); size !== undefined; size = readBytes(4)) {
 function answer({ messageType, testCategory, payload, requestedOutputFormat }) {
   if (skipped.has(testCategory)) return { case: "skipped", value: "not supported" };
   if (requestedOutputFormat === WireFormat.TEXT_FORMAT) return { case: "skipped", value: "not supported" };
-  const type = types.get(messageType);
-  if (type === undefined) return { case: "runtimeError", value: `unknown type ${messageType}` };
+  const json = registry.type(messageType);
+  if (json === undefined) return { case: "runtimeError", value: `unknown type ${messageType}` };
   let message;
   try {
-    message = payload.case === "protobufPayload" ? type.fromBytes(payload.value) : undefined;
+    const ignoreUnknown = testCategory === TestCategory.JSON_IGNORE_UNKNOWN_PARSING_TEST;
+    const isJson = payload.case === "jsonPayload";
+    message = isJson ? json.parse(payload.value, { registry, ignoreUnknown }) : json.type.fromBytes(payload.value);
   } catch (error) {
     return { case: "parseError", value: String(error) };
   }
   try {
-    return { case: "protobufPayload", value: type.toBytes(message) };
+    if (requestedOutputFormat === WireFormat.PROTOBUF) {
+      return { case: "protobufPayload", value: json.type.toBytes(message) };
+    }
+    return { case: "jsonPayload", value: json.stringify(message, { registry }) };
   } catch (error) {
     return { case: "serializeError", value: String(error) };
   }

@@ -58,7 +58,7 @@ function fetchLibraries() {
 function generate() {
   const [manifests, source, output] = [join(PACKAGE, "include"), join(FOLDER, "gen"), join(FOLDER, "js")];
   for (const folder of [source, output]) rmSync(folder, { recursive: true, force: true });
-  run(process.execPath, ["dist/cli/main.js", "generate", manifests, "--out", source, "--unknown-fields"]);
+  run(process.execPath, ["dist/cli/main.js", "generate", manifests, "--out", source, "--unknown-fields", "--json"]);
   const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--verbatimModuleSyntax"];
   const target = ["--target", "es2023", "--module", "nodenext", "--types", "node", "--skipLibCheck"];
   const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));

@@ -19,6 +19,7 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
   -o, --out <dir>          where the files go: push/v1/register.proto becomes <dir>/push/v1/register.ts
       --check              write nothing; exit with 1 if a file would change (for CI)
       --import-extension   how generated files import each other: .js (default), .ts or none
+      --json               proto3 JSON too: <dir>/push/v1/register.json.ts, beside the code, which does not import it
       --unknown-fields     messages keep the fields that their manifest does not have, and write them again
       --runtime <module>   what generated code imports instead of "sluice/runtime"; a path that begins with "." is
                            relative to the output folder
@@ -43,6 +44,7 @@ export function generateCommand(args: string[]): number {
     runtime: values.runtime ?? DEFAULT_EMIT_OPTIONS.runtime,
     importExtension: extensionOf(values["import-extension"]),
     unknownFields: values["unknown-fields"] === true,
+    json: values.json === true,
   };
   const { files, diagnostics } = generate(names, new FolderReader(roots), options);
   report(diagnostics);
@@ -65,6 +67,7 @@ const OPTIONS = {
   out: { type: "string", short: "o" },
   check: { type: "boolean" },
   "import-extension": { type: "string" },
+  json: { type: "boolean" },
   "unknown-fields": { type: "boolean" },
   runtime: { type: "string" },
   help: { type: "boolean", short: "h" },

@@ -15,7 +15,7 @@ const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language
   text: text as string,
 }));
 const [proto] = blocks.filter(({ language }) => language === "proto");
-const [server, client, testing] = blocks.filter(({ language }) => language === "ts");
+const [server, client, json, testing] = blocks.filter(({ language }) => language === "ts");
 const [output] = blocks.filter(({ language }) => language === "");
 
 const compilerOptions = {
@@ -38,10 +38,16 @@ function run(...args: string[]): string {
 beforeAll(() => {
   rmSync(project, { recursive: true, force: true });
   mkdirSync(project, { recursive: true });
-  const files = { "greeter.proto": proto, "server.ts": server, "client.ts": client, "testing.ts": testing };
+  const files = {
+    "greeter.proto": proto,
+    "server.ts": server,
+    "client.ts": client,
+    "json.ts": json,
+    "testing.ts": testing,
+  };
   for (const [name, block] of Object.entries(files)) writeFileSync(join(project, name), block?.text ?? "");
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-  run(join(root, "dist/cli/main.js"), "generate", "greeter.proto", "-I", ".", "--out", "gen");
+  run(join(root, "dist/cli/main.js"), "generate", "greeter.proto", "-I", ".", "--out", "gen", "--json");
   run(join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
 }, 60_000);
 
@@ -67,6 +73,11 @@ test("the five-minute start prints what README says", async () => {
 test("the testing example prints what its comment says", () => {
   const expected = /console\.log\(await call\); \/\/ (.*)/.exec(testing?.text ?? "")?.[1];
   expect(run("out/testing.js")).toBe(`${expected}\n`);
+});
+
+test("the JSON example prints what its comment says", () => {
+  const expected = /console\.log\(text.* \/\/ (.*)/.exec(json?.text ?? "")?.[1];
+  expect(run("out/json.js")).toBe(`${expected}\n`);
 });
 
 test("every file that README links to exists", () => {
