@@ -4,16 +4,21 @@
 
 import { readFileSync } from "node:fs";
 import { didYouMean, nearest } from "../gen/nearest.js";
+import { breakingCommand } from "./breaking.js";
 import { generateCommand } from "./generate.js";
 import { UsageError } from "./usage.js";
 
 const HELP = `sluice: typed RPC from protobuf manifests
 
   sluice generate <files or folders> --out <dir>    TypeScript for manifests
+  sluice breaking <files or folders> --against <dir or git ref>    changes that old programs would not understand
   sluice <command> --help                           what a command takes
   sluice --version`;
 
-const COMMANDS: Readonly<Record<string, (args: string[]) => number>> = { generate: generateCommand };
+const COMMANDS: Readonly<Record<string, (args: string[]) => number>> = {
+  breaking: breakingCommand,
+  generate: generateCommand,
+};
 
 process.exitCode = run(process.argv.slice(2));
 

@@ -12,6 +12,18 @@ export interface Manifests {
   readonly roots: readonly string[];
   /** The names by which imports would name the manifests; sorted, each once. */
   readonly names: readonly string[];
+  /** What was asked for, as names: of a file its own, of a folder how the names below it begin (see {@link isWanted}). */
+  readonly wanted: readonly string[];
+}
+
+/** True for a name that a command line's files and folders cover, whether or not there is such a file now. */
+export function isWanted(name: string, wanted: readonly string[]): boolean {
+  return wanted.some((asked) => asked === "" || asked === name || (asked.endsWith("/") && name.startsWith(asked)));
+}
+
+/** The names of all manifests below a folder, relative to it. */
+export function manifestNames(folder: string): string[] {
+  return manifestsIn(folder).map((file) => relative(folder, file).split(sep).join("/"));
 }
 
 /** The manifests that `paths` (files and folders) are, with imports relative to `includes` or else to the folders given. */
@@ -20,7 +32,8 @@ export function findManifests(command: string, paths: readonly string[], include
   const roots = finder.roots(paths, includes);
   const names = paths.flatMap((path) => finder.names(path, roots));
   if (names.length === 0) throw new UsageError(`${command}: no .proto files in ${paths.join(", ")}`);
-  return { roots, names: [...new Set(names)].sort() };
+  const wanted = paths.map((path) => finder.wanted(path, roots));
+  return { roots, names: [...new Set(names)].sort(), wanted };
 }
 
 class Finder {
@@ -45,6 +58,11 @@ class Finder {
     if (isFolder(path)) return manifestsIn(path).map((file) => this.name(file, roots));
     if (!path.endsWith(".proto")) throw this.error(`"${path}" is no manifest: their names end in .proto`);
     return [this.name(path, roots)];
+  }
+
+  wanted(path: string, roots: readonly string[]): string {
+    const name = this.name(path, roots);
+    return isFolder(path) && name !== "" ? `${name}/` : name;
   }
 
   /** A manifest's name: its path relative to the first root that holds it. */

@@ -30,6 +30,7 @@ import type {
   MethodSyntax,
   OneofSyntax,
   OptionSyntax,
+  Reservations,
   ServiceSyntax,
 } from "./syntax.js";
 
@@ -119,6 +120,7 @@ class Declarer {
       enums: [],
       extensions: [],
       extensionRanges: syntax.extensionRanges.map((range) => this.extensionRange(range, syntax, scope)),
+      ...reservations(syntax),
       localName: "",
       initName: "",
     };
@@ -191,6 +193,7 @@ class Declarer {
       kind: "enum",
       file: this.out.model,
       values: [],
+      ...reservations(syntax),
       localName: "",
     };
     this.declare(model, syntax, "EnumOptions", scope);
@@ -268,6 +271,11 @@ class Declarer {
 
 /** The largest number of an extension of a message set. */
 export const MAX_MESSAGE_SET_NUMBER: number = 2 ** 31 - 2;
+
+function reservations(syntax: Reservations): Pick<MessageModel, "reservedRanges" | "reservedNames"> {
+  const reservedNames = new Set(syntax.reservedNames.map(({ text }) => text));
+  return { reservedRanges: syntax.reservedRanges, reservedNames };
+}
 
 /** Stands for the options of what has none; never written to. */
 const NO_OPTIONS = new OptionMessage();

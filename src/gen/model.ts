@@ -2,7 +2,7 @@
 // The linker makes it; it is the same whether the manifests were parsed from text or described by another compiler.
 
 import type { Position } from "./source.js";
-import type { Edition } from "./syntax.js";
+import type { Edition, NumberRange } from "./syntax.js";
 
 /** protobuf's scalar types. */
 export type Scalar =
@@ -155,6 +155,8 @@ export interface MessageModel extends Element {
   readonly enums: EnumModel[];
   readonly extensions: FieldModel[];
   readonly extensionRanges: ExtensionRangeModel[];
+  readonly reservedRanges: readonly NumberRange[];
+  readonly reservedNames: ReadonlySet<string>;
   /** The exported TypeScript name, and that of what encoding accepts. */
   localName: string;
   initName: string;
@@ -171,6 +173,8 @@ export interface EnumModel extends Element {
   readonly kind: "enum";
   readonly file: FileModel;
   readonly values: EnumValueModel[];
+  readonly reservedRanges: readonly NumberRange[];
+  readonly reservedNames: ReadonlySet<string>;
   localName: string;
 }
 
