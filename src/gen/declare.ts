@@ -165,8 +165,15 @@ class Declarer {
   }
 
   private field(syntax: FieldSyntax, scope: string, oneof: OneofModel | undefined): FieldModel {
+    // Written out, because there are many and a spread would make each of them slow and large.
+    const { name, fullName, position, comment, options, features } = this.element(syntax, scope);
     const model: FieldModel = {
-      ...this.element(syntax, scope),
+      name,
+      fullName,
+      position,
+      comment,
+      options,
+      features,
       kind: "field",
       file: this.out.model,
       number: syntax.number,
@@ -198,10 +205,17 @@ class Declarer {
     };
     this.declare(model, syntax, "EnumOptions", scope);
     for (const valueSyntax of syntax.values) {
+      const { name, fullName, position, comment, options, features } = this.element(valueSyntax, scope);
+      const { number } = valueSyntax;
       const value: EnumValueModel = {
-        ...this.element(valueSyntax, scope),
+        name,
+        fullName,
+        position,
+        comment,
+        options,
+        features,
         kind: "enum value",
-        number: valueSyntax.number,
+        number,
       };
       this.declare(value, valueSyntax, "EnumValueOptions", scope);
       model.values.push(value);

@@ -18,6 +18,7 @@ import { validate } from "./validate.js";
 /** One generated file; the path is relative to the output folder, with `/`. */
 export interface GeneratedFile {
   readonly path: string;
+  /** Made anew whenever it is read: the texts of a large tree together would fill memory. */
   readonly text: string;
 }
 
@@ -45,7 +46,8 @@ export function generate(
   const diagnostics = new Diagnostics();
   const models = compile(names, reader, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
-  const wanted = withNeeded(models.filter(({ name }) => names.includes(name)));
+  const named = new Set(names);
+  const wanted = withNeeded(models.filter(({ name }) => named.has(name)));
   if (options.json) refuseClashes(wanted, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const files = wanted.flatMap((file) => emitFiles(file, options));
@@ -62,15 +64,25 @@ export function compile(names: readonly string[], reader: ManifestReader, diagno
     assignNames(model);
     for (const service of model.services) assignPolicies(service, diagnostics);
   }
-  for (const model of models) if (names.includes(model.name)) warnOfStreams(model, diagnostics);
+  const named = new Set(names);
+  for (const model of models) if (named.has(model.name)) warnOfStreams(model, diagnostics);
   return models;
 }
 
 /** The files generated for one manifest: the code, and its JSON where that is asked for. */
 export function emitFiles(file: FileModel, options: EmitOptions): GeneratedFile[] {
-  const code = { path: outputPath(file), text: emitFile(file, options) };
+  const code = lazyFile(outputPath(file), () => emitFile(file, options));
   const json = options.json ? emitJsonFile(file, options) : undefined;
   return json === undefined ? [code] : [code, { path: jsonPath(file), text: json }];
+}
+
+function lazyFile(path: string, emit: () => string): GeneratedFile {
+  return {
+    path,
+    get text() {
+      return emit();
+    },
+  };
 }
 
 /** The text generated for one manifest. */

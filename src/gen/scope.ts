@@ -24,11 +24,6 @@ export type Declaration =
   | ServiceModel
   | MethodModel;
 
-interface Entry {
-  readonly declaration: Declaration;
-  readonly file: string;
-}
-
 /** What a file can see. */
 export interface View {
   /** Names of the files: itself, its imports, and what those import publicly. */
@@ -45,7 +40,7 @@ export interface Lookup {
 
 /** All declarations by full name. */
 export class SymbolTable {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Declaration>();
   private readonly diagnostics: Diagnostics;
   private guesses = 0;
 
@@ -58,14 +53,14 @@ export class SymbolTable {
     const { fullName, position } = declaration;
     const taken = this.entries.get(fullName);
     if (taken === undefined) {
-      this.entries.set(fullName, { declaration, file: position.file.name });
+      this.entries.set(fullName, declaration);
       return;
     }
     const note = declaration.kind === "enum value" ? "; values of an enum are named in the scope around the enum" : "";
-    const first = formatPosition(taken.declaration.position);
+    const first = formatPosition(taken.position);
     this.diagnostics.error(
       position,
-      `"${fullName}" is already declared as ${withArticle(taken.declaration.kind)} at ${first}${note}`,
+      `"${fullName}" is already declared as ${withArticle(taken.kind)} at ${first}${note}`,
     );
   }
 
@@ -73,52 +68,66 @@ export class SymbolTable {
   refusePackageClash(name: string, owner: Element["position"]): void {
     const taken = this.entries.get(name);
     if (taken !== undefined)
-      this.diagnostics.error(taken.declaration.position, `"${name}" is also a package, in ${owner.file.shownAs}`);
+      this.diagnostics.error(taken.position, `"${name}" is also a package, in ${owner.file.shownAs}`);
   }
 
   /** The declaration of exactly this full name, visible or not. */
   get(fullName: string): Declaration | undefined {
-    return this.entries.get(fullName)?.declaration;
+    return this.entries.get(fullName);
   }
 
   /** What `name`, as written inside `scope` (a full name), means to a file with this view. */
   lookup(name: string, scope: string, view: View, wanted: (found: Declaration) => boolean): Lookup {
-    if (name.startsWith(".")) return this.exactly(name.slice(1), view);
+    const found = name.startsWith(".") ? this.visible(name.slice(1), view) : this.inScopes(name, scope, view, wanted);
+    return { found, unimported: found === undefined ? this.unimported(name, scope) : undefined };
+  }
+
+  private inScopes(
+    name: string,
+    scope: string,
+    view: View,
+    wanted: (found: Declaration) => boolean,
+  ): Declaration | undefined {
     const dot = name.indexOf(".");
     const first = dot === -1 ? name : name.slice(0, dot);
-    let unimported: string | undefined;
     for (let at: string | undefined = scope; at !== undefined; at = outerScope(at)) {
       const prefix = at === "" ? "" : `${at}.`;
-      const lookup = this.exactly(prefix + first, view);
-      unimported ??= dot === -1 ? lookup.unimported : this.exactly(prefix + name, view).unimported;
+      const found = this.visible(prefix + first, view);
       if (dot === -1) {
-        if (lookup.found !== undefined && wanted(lookup.found)) return lookup;
-      } else if (view.packages.has(prefix + first) || isScope(lookup.found)) {
-        return this.exactly(prefix + name, view);
+        if (found !== undefined && wanted(found)) return found;
+      } else if (view.packages.has(prefix + first) || isScope(found)) {
+        return this.visible(prefix + name, view);
       }
     }
-    return { found: undefined, unimported };
+    return undefined;
+  }
+
+  /** The file that has what `name` may have meant, for a name that no imported file has. */
+  private unimported(name: string, scope: string): string | undefined {
+    if (name.startsWith(".")) return this.entries.get(name.slice(1))?.position.file.name;
+    for (let at: string | undefined = scope; at !== undefined; at = outerScope(at)) {
+      const found = this.entries.get(at === "" ? name : `${at}.${name}`);
+      if (found !== undefined) return found.position.file.name;
+    }
+    return undefined;
   }
 
   /** The visible declaration whose name is most like `name`, for "did you mean". */
   nearest(name: string, view: View, wanted: (found: Declaration) => boolean): string | undefined {
     if (this.guesses++ >= MAX_GUESSES) return undefined;
-    const visible = this.visible(view, wanted);
-    return nearest(name.slice(name.lastIndexOf(".") + 1), visible, ({ name: other }) => other)?.fullName;
+    const candidates = this.candidates(view, wanted);
+    return nearest(name.slice(name.lastIndexOf(".") + 1), candidates, ({ name: other }) => other)?.fullName;
   }
 
-  private *visible(view: View, wanted: (found: Declaration) => boolean): Generator<Declaration> {
-    for (const { declaration, file } of this.entries.values()) {
-      if (view.files.has(file) && wanted(declaration)) yield declaration;
+  private *candidates(view: View, wanted: (found: Declaration) => boolean): Generator<Declaration> {
+    for (const declaration of this.entries.values()) {
+      if (view.files.has(declaration.position.file.name) && wanted(declaration)) yield declaration;
     }
   }
 
-  private exactly(fullName: string, view: View): Lookup {
-    const entry = this.entries.get(fullName);
-    if (entry === undefined) return { found: undefined, unimported: undefined };
-    return view.files.has(entry.file)
-      ? { found: entry.declaration, unimported: undefined }
-      : { found: undefined, unimported: entry.file };
+  private visible(fullName: string, view: View): Declaration | undefined {
+    const found = this.entries.get(fullName);
+    return found !== undefined && view.files.has(found.position.file.name) ? found : undefined;
   }
 }
 
