@@ -3,15 +3,18 @@
 
 import { readSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { JsonMessage, JsonRegistry } from "sluice/json";
+import { JsonExtension, JsonMessage, JsonRegistry } from "sluice/json";
 
 const [folder, skippedNames] = process.argv.slice(2);
 const load = (path) => import(join(folder, path));
 const { ConformanceRequest, ConformanceResponse, TestCategory, WireFormat } = await load("conformance/conformance.js");
 const MANIFESTS = ["proto2", "proto3", "edition2023", "proto2_editions", "proto3_editions"];
 const modules = await Promise.all(MANIFESTS.map((name) => load(`google/protobuf/test_messages_${name}.json.js`)));
-const types = modules.flatMap(Object.values).filter((exported) => exported instanceof JsonMessage);
-const registry = new JsonRegistry(types);
+const exported = modules.flatMap(Object.values);
+const registry = new JsonRegistry(
+  exported.filter((value) => value instanceof JsonMessage),
+  exported.filter((value) => value instanceof JsonExtension),
+);
 const skipped = new Set(skippedNames.split(",").map((name) => TestCategory[name]));
 
 for (let size = readBytes(4); size !== undefined; size = readBytes(4)) {

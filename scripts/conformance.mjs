@@ -67,6 +67,7 @@ function generate() {
 }
 
 function runSuite() {
+  rmSync(join(FOLDER, "failing_tests.txt"), { force: true });
   const runner = join(PACKAGE, "bin/conformance_test_runner-linux-x64");
   const skipped = readFileSync(SKIPPED, "utf8").match(/^\w+$/gm).join(",");
   const options = ["--enforce_recommended", "--maximum_edition", "2023", "--output_dir", `${FOLDER}/`];

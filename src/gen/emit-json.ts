@@ -2,8 +2,10 @@
 // enum. Nothing in the main file imports it, so whoever does not use JSON does not have it. The tables are read by
 // codec/json/; the names of codecs here are that library's.
 
+import { isEmitted, presenceOf } from "./emit-extension.js";
 import {
   allEnums,
+  allExtensions,
   allMessages,
   type EnumModel,
   type FieldModel,
@@ -55,8 +57,10 @@ export function jsonPath(file: FileModel): string {
 export function emitJsonFile(file: FileModel, options: EmitOptions): string | undefined {
   const messages = allMessages(file).filter((message) => !isProvided(message));
   const enums = allEnums(file).filter((declared) => !isProvided(declared));
-  if (messages.length + enums.length === 0) return undefined;
-  return new JsonEmitter(file, options, [...messages, ...enums]).emit(messages, enums);
+  const extensions = options.unknownFields ? allExtensions(file).filter(isEmitted) : [];
+  const declared = [...messages, ...enums, ...extensions];
+  if (declared.length === 0) return undefined;
+  return new JsonEmitter(file, options, declared).emit(messages, enums, extensions);
 }
 
 class JsonEmitter {
@@ -66,7 +70,7 @@ class JsonEmitter {
   private readonly printer: Printer;
   private readonly library: string;
 
-  constructor(file: FileModel, options: EmitOptions, declared: readonly (MessageModel | EnumModel)[]) {
+  constructor(file: FileModel, options: EmitOptions, declared: readonly Named[]) {
     this.file = file;
     this.options = options;
     this.path = jsonPath(file);
@@ -74,9 +78,10 @@ class JsonEmitter {
     this.library = options.runtime === DEFAULT_RUNTIME ? JSON_MODULE : relativeToFile(options.runtime, this.path);
   }
 
-  emit(messages: readonly MessageModel[], enums: readonly EnumModel[]): string {
+  emit(messages: readonly MessageModel[], enums: readonly EnumModel[], extensions: readonly FieldModel[]): string {
     for (const declared of enums) this.enum(declared);
     for (const message of messages) this.message(message);
+    for (const extension of extensions) this.extension(extension);
     return this.printer.finish(fileHeader(this.file));
   }
 
@@ -100,6 +105,19 @@ class JsonEmitter {
     if (message.fields.length === 0) printer.line(`${head}]);`);
     else printer.block(head, () => printer.line(...message.fields.map((field) => this.field(field))), "]);");
     printer.line("");
+  }
+
+  private extension(extension: FieldModel): void {
+    const type = this.printer.value(this.library, "JsonExtension");
+    const name = `[${extension.fullName}]`;
+    const field = { ...extension, name, jsonName: name, localName: "value", presence: presenceOf(extension) };
+    this.printer.line(`/** {@link ${extension.localName}} in JSON. */`);
+    this.printer.block(
+      `export const ${jsonName(extension)}: ${type} = /* @__PURE__ */ new ${type}(${this.own(extension.localName, "value")}, () => (`,
+      () => this.printer.line(this.field(field).replace(/,$/, "")),
+      "));",
+    );
+    this.printer.line("");
   }
 
   private field(field: FieldModel): string {
@@ -151,6 +169,8 @@ class JsonEmitter {
   }
 }
 
-function jsonName({ localName }: MessageModel | EnumModel): string {
+type Named = Pick<MessageModel | EnumModel | FieldModel, "localName">;
+
+function jsonName({ localName }: Named): string {
   return `${localName}Json`;
 }

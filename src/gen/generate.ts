@@ -3,12 +3,13 @@
 
 import { emitDecode } from "./emit-decode.js";
 import { emitEncode } from "./emit-encode.js";
+import { emitExtension, isEmitted } from "./emit-extension.js";
 import { emitJsonFile, jsonPath } from "./emit-json.js";
 import { emitService } from "./emit-service.js";
 import { emitEnum, emitMessageTypes } from "./emit-types.js";
 import { DESCRIPTOR_MANIFEST, link } from "./link.js";
 import { load, type ManifestReader } from "./load.js";
-import { allEnums, allMessages, type FileModel } from "./model.js";
+import { allEnums, allExtensions, allMessages, type FileModel } from "./model.js";
 import { assignNames } from "./names.js";
 import { assignPolicies } from "./policy.js";
 import { Diagnostics } from "./source.js";
@@ -47,7 +48,10 @@ export function generate(
   const models = compile(names, reader, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const named = new Set(names);
-  const wanted = withNeeded(models.filter(({ name }) => named.has(name)));
+  const wanted = withNeeded(
+    models.filter(({ name }) => named.has(name)),
+    options,
+  );
   if (options.json) refuseClashes(wanted, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const files = wanted.flatMap((file) => emitFiles(file, options));
@@ -94,6 +98,10 @@ export function emitFile(file: FileModel, options: EmitOptions): string {
     emitEncode(target, message);
     emitDecode(target, message);
   }
+  if (options.unknownFields) {
+    for (const extension of allExtensions(file).filter(isEmitted))
+      emitExtension(target, extension, extension.extendee!);
+  }
   for (const service of file.services) emitService(target, service);
   return target.printer.finish(fileHeader(file));
 }
@@ -111,9 +119,9 @@ function refuseClashes(files: readonly FileModel[], diagnostics: Diagnostics): v
   }
 }
 
-function withNeeded(files: readonly FileModel[]): FileModel[] {
+function withNeeded(files: readonly FileModel[], options: EmitOptions): FileModel[] {
   const wanted = new Set<FileModel>(files);
-  for (const file of wanted) for (const needed of neededFiles(file)) wanted.add(needed);
+  for (const file of wanted) for (const needed of neededFiles(file, options)) wanted.add(needed);
   return [...wanted];
 }
 

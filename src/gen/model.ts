@@ -222,6 +222,11 @@ export function allMessages(holder: { readonly messages: readonly MessageModel[]
   return holder.messages.flatMap((message) => [message, ...allMessages(message)]);
 }
 
+/** All extensions that a file declares, wherever they stand. */
+export function allExtensions(file: FileModel): FieldModel[] {
+  return [...file.extensions, ...allMessages(file).flatMap((message) => message.extensions)];
+}
+
 /** All enums of a file, wherever they are nested. */
 export function allEnums(file: FileModel): EnumModel[] {
   return [...file.enums, ...allMessages(file).flatMap((message) => message.enums)];

@@ -3,8 +3,10 @@
 // gets a `$`. Names depend only on the manifest they are in.
 
 import {
+  allExtensions,
   allMessages,
   type EnumModel,
+  type FieldModel,
   type FileModel,
   type MessageModel,
   type OneofModel,
@@ -48,6 +50,19 @@ export function assignNames(file: FileModel): void {
   for (const message of messages) message.initName = exported.take(`${message.localName}Init`);
   for (const service of file.services) assignServiceNames(service, exported);
   for (const message of messages) assignMemberNames(message);
+  assignExtensionNames(file, exported);
+}
+
+/** `Order_note` for an extension that is declared in Order. Each also names the types of the message that holds it alone. */
+function assignExtensionNames(file: FileModel, exported: NameTable): void {
+  const assign = (extension: FieldModel, prefix: string): void => {
+    extension.localName = exported.take(prefix + startsLikeName(jsonName(extension.name)));
+    exported.take(`${extension.localName}Init`);
+  };
+  for (const extension of file.extensions) assign(extension, "");
+  for (const message of allMessages(file)) {
+    for (const extension of message.extensions) assign(extension, `${nestedName(message)}_`);
+  }
 }
 
 /** Every name a generated file exports or declares at its top level. */
@@ -58,6 +73,16 @@ export function topLevelNames(file: FileModel): string[] {
     ...enumsWithParents(file).map(({ model }) => model.localName),
     ...file.services.flatMap(({ localName, clientName, handlersName }) => [localName, clientName, handlersName]),
   ];
+}
+
+/** The names that its extensions add to those, where they are generated. */
+export function extensionNames(file: FileModel): string[] {
+  return allExtensions(file).flatMap(({ localName }) => [
+    localName,
+    `${localName}Init`,
+    `encode${localName}`,
+    `decode${localName}`,
+  ]);
 }
 
 /** `user_id` -> `userId`, as protobuf's JSON mapping has it. */

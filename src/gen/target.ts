@@ -3,6 +3,7 @@
 
 import {
   allEnums,
+  allExtensions,
   allMessages,
   type EnumModel,
   type FieldModel,
@@ -10,7 +11,7 @@ import {
   type MessageModel,
   type Scalar,
 } from "./model.js";
-import { KEYWORDS, topLevelNames } from "./names.js";
+import { extensionNames, KEYWORDS, topLevelNames } from "./names.js";
 import { type ImportExtension, Printer, specifierOf } from "./printer.js";
 
 /** Where generated code imports the runtime from unless told otherwise. */
@@ -104,7 +105,7 @@ export class Target {
     this.options = options;
     this.path = outputPath(file);
     this.runtimeSpecifier = relativeToFile(options.runtime, this.path);
-    const declared = topLevelNames(file);
+    const declared = [...topLevelNames(file), ...(options.unknownFields ? extensionNames(file) : [])];
     this.printer = new Printer([...declared, ...KEYWORDS, ...fieldNames(file)]);
     this.notForVariables = new Set([...declared, ...KEYWORDS, ...LOCALS]);
   }
@@ -195,14 +196,16 @@ export function wrappedBy({ type, cardinality }: FieldModel, file: FileModel): S
 }
 
 /** The files whose generated code `file`'s generated code imports. */
-export function neededFiles(file: FileModel): FileModel[] {
+export function neededFiles(file: FileModel, options: EmitOptions): FileModel[] {
   const needed = new Set<FileModel>();
   const need = (declared: MessageModel | EnumModel): void => {
     if (declared.file !== file && !isRuntimeType(declared, file)) needed.add(declared.file);
   };
-  for (const { fields } of allMessages(file)) {
-    for (const { type } of fields) if (type.kind !== "scalar") need(type.kind === "enum" ? type.enum : type.message);
+  const extensions = options.unknownFields ? allExtensions(file) : [];
+  for (const { type } of [...allMessages(file).flatMap(({ fields }) => fields), ...extensions]) {
+    if (type.kind !== "scalar") need(type.kind === "enum" ? type.enum : type.message);
   }
+  for (const { extendee } of extensions) if (extendee !== undefined) need(extendee);
   for (const { input, output } of file.services.flatMap(({ methods }) => methods)) {
     need(input);
     need(output);

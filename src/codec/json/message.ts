@@ -134,6 +134,10 @@ export class JsonMessage<T = unknown, Init = T> extends JsonType<T, Init> {
       const value = this.writeField(field, message, writing);
       if (value !== undefined) json[writing.originalNames === true ? field.name : field.jsonName] = value;
     }
+    for (const { extension, field } of writing.registry?.extensionsOf(this.type.typeName) ?? []) {
+      const value = this.writeField(field, { value: extension.get(message) }, writing);
+      if (value !== undefined && extension.has(message)) json[field.jsonName] = value;
+    }
     return json;
   }
 
@@ -179,10 +183,32 @@ export class JsonMessage<T = unknown, Init = T> extends JsonType<T, Init> {
 
   private readKey(message: Fields, key: string, json: unknown, seen: Set<JsonField>, reading: JsonReading): void {
     const field = this.named(key);
-    if (field === undefined) {
-      if (reading.ignoreUnknown === true) return;
+    if (field !== undefined) this.readField(field, message, json, seen, reading);
+    else if (!this.readExtension(message, key, json, reading) && reading.ignoreUnknown !== true) {
       throw new JsonError(`${this.type.typeName}: there is no field ${JSON.stringify(key)}`);
     }
+  }
+
+  /** True if the key names an extension of the registry. */
+  private readExtension(message: Fields, key: string, json: unknown, reading: JsonReading): boolean {
+    const known = reading.registry
+      ?.extensionsOf(this.type.typeName)
+      .find(({ extension }) => key === `[${extension.name}]`);
+    if (known === undefined) return false;
+    const { extension, field } = known;
+    const holder: Fields = { value: blankOf(field) };
+    this.readField(field, holder, json, new Set(), reading);
+    if (holder.value !== undefined) extension.set(message, holder.value as never);
+    return true;
+  }
+
+  private readField(
+    field: JsonField,
+    message: Fields,
+    json: unknown,
+    seen: Set<JsonField>,
+    reading: JsonReading,
+  ): void {
     if (seen.has(field)) throw new JsonError(`${this.at(field)}: this field is set twice, by two names`);
     seen.add(field);
     if (json === null && field.codec.hasNull !== true) return;
