@@ -5,10 +5,13 @@ import { parseArgs } from "node:util";
 import { DEFAULT_EMIT_OPTIONS, generate } from "../gen/generate.js";
 import { FolderReader } from "../gen/load.js";
 import type { ImportExtension } from "../gen/printer.js";
-import { findManifests } from "./manifests.js";
+import { INT64_STYLES } from "../gen/scalars.js";
+import type { EmitOptions } from "../gen/target.js";
+import { findManifests, isWanted } from "./manifests.js";
 import { check, write } from "./output.js";
 import { report } from "./report.js";
 import { UsageError } from "./usage.js";
+import { watch } from "./watch.js";
 
 const HELP = `sluice generate <files or folders>... --out <dir>
 
@@ -19,40 +22,105 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
   -o, --out <dir>          where the files go: push/v1/register.proto becomes <dir>/push/v1/register.ts
       --check              write nothing; exit with 1 if a file would change (for CI)
       --import-extension   how generated files import each other: .js (default), .ts or none
+      --int64 <type>       what 64-bit integers are where jstype does not say: bigint (default), string, or number, which
+                           refuses what a number cannot hold exactly, 2^53 and more. Map keys and wrappers stay as they are
       --json               proto3 JSON too: <dir>/push/v1/register.json.ts, beside the code, which does not import it
       --unknown-fields     messages keep the fields that their manifest does not have, and write them again
       --runtime <module>   what generated code imports instead of "sluice/runtime"; a path that begins with "." is
                            relative to the output folder
+  -w, --watch              generate again when a manifest changes, until interrupted
   -h, --help
+
+Only files that change are written. A generated file beside those of this run is removed when its manifest is gone
+from the folders given; files that sluice did not make are never touched.
 
 Exit codes: 0 done; 1 the manifests have errors, or --check found a difference; 2 wrong usage.`;
 
-const EXTENSIONS: readonly string[] = [".js", ".ts", "none"] satisfies ImportExtension[];
+const EXTENSIONS: readonly ImportExtension[] = [".js", ".ts", "none"];
 
-/** Runs the command; the result is its exit code. */
-export function generateCommand(args: string[]): number {
+/** What a command line asks for. */
+interface Job {
+  readonly paths: readonly string[];
+  readonly includes: readonly string[];
+  readonly out: string;
+  readonly isCheck: boolean;
+  readonly options: EmitOptions;
+}
+
+/** Runs the command; the result is its exit code. With --watch it ends at SIGINT or when `signal` is aborted. */
+export function generateCommand(args: string[], signal?: AbortSignal): number | Promise<number> {
   const { values, positionals } = parse(args);
   if (values.help === true) {
     process.stdout.write(`${HELP}\n`);
     return 0;
   }
-  if (positionals.length === 0)
+  const job = jobOf(positionals, values);
+  if (values.watch !== true) return runJob(job).exitCode;
+  if (job.isCheck) throw new UsageError("generate: --watch writes and --check does not; choose one");
+  return watchJob(job, signal ?? interruption());
+}
+
+function jobOf(paths: readonly string[], values: ReturnType<typeof parse>["values"]): Job {
+  if (paths.length === 0)
     throw new UsageError("generate: name the manifests, or folders of them (see sluice generate --help)");
   if (values.out === undefined) throw new UsageError("generate: say where the files go with --out <dir>");
-  const { roots, names } = findManifests("generate", positionals, values.include ?? []);
   const options = {
     runtime: values.runtime ?? DEFAULT_EMIT_OPTIONS.runtime,
-    importExtension: extensionOf(values["import-extension"]),
+    importExtension: oneOf("import-extension", EXTENSIONS, values["import-extension"]),
+    int64: oneOf("int64", INT64_STYLES, values.int64),
     unknownFields: values["unknown-fields"] === true,
     json: values.json === true,
   };
-  const { files, diagnostics } = generate(names, new FolderReader(roots), options);
+  return { paths, includes: values.include ?? [], out: values.out, isCheck: values.check === true, options };
+}
+
+function runJob({ paths, includes, out, isCheck, options }: Job): { exitCode: number; folders: Iterable<string> } {
+  const { roots, names, wanted } = findManifests("generate", paths, includes);
+  const reader = new FolderReader(roots);
+  const { files, diagnostics } = generate(names, reader, options);
   report(diagnostics);
-  if (diagnostics.errorCount > 0) return 1;
-  if (values.check === true) return check(values.out, files);
-  write(values.out, files);
+  const folders = [...reader.foldersRead, ...roots];
+  if (diagnostics.errorCount > 0) return { exitCode: 1, folders };
+  const isOurs = (name: string): boolean => isWanted(name, wanted);
+  if (isCheck) return { exitCode: check(out, files, isOurs), folders };
+  write(out, files, isOurs);
+  return { exitCode: 0, folders };
+}
+
+// Watching
+
+async function watchJob(job: Job, signal: AbortSignal): Promise<number> {
+  let folders: readonly string[] = [];
+  const run = (): readonly string[] => {
+    folders = runWatched(job, folders);
+    return folders;
+  };
+  await watch({ run, signal });
   return 0;
 }
+
+/** What a run cannot do is said, and waits for a change like everything else. */
+function runWatched(job: Job, before: readonly string[]): readonly string[] {
+  try {
+    const { exitCode, folders } = runJob(job);
+    process.stderr.write(
+      exitCode === 0 ? `generated into ${job.out}; watching\n` : "nothing was generated; watching\n",
+    );
+    return [...folders];
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`sluice: ${error.message}\n`);
+    return before;
+  }
+}
+
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  process.once("SIGINT", () => controller.abort());
+  return controller.signal;
+}
+
+// Options
 
 function parse(args: string[]): ReturnType<typeof parseKnown> {
   try {
@@ -67,9 +135,11 @@ const OPTIONS = {
   out: { type: "string", short: "o" },
   check: { type: "boolean" },
   "import-extension": { type: "string" },
+  int64: { type: "string" },
   json: { type: "boolean" },
   "unknown-fields": { type: "boolean" },
   runtime: { type: "string" },
+  watch: { type: "boolean", short: "w" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -79,9 +149,9 @@ function parseKnown(
   return parseArgs({ args, options: OPTIONS, allowPositionals: true });
 }
 
-function extensionOf(text: string | undefined): ImportExtension {
-  if (text === undefined) return DEFAULT_EMIT_OPTIONS.importExtension;
-  if (!EXTENSIONS.includes(text))
-    throw new UsageError(`generate: --import-extension is one of ${EXTENSIONS.join(", ")}, not "${text}"`);
-  return text as ImportExtension;
+/** An option's value, which must be one of the choices; the first is the default. */
+function oneOf<Choice extends string>(option: string, choices: readonly Choice[], text: string | undefined): Choice {
+  const chosen = text === undefined ? choices[0] : choices.find((choice) => choice === text);
+  if (chosen !== undefined) return chosen;
+  throw new UsageError(`generate: --${option} is one of ${choices.join(", ")}, not "${text}"`);
 }

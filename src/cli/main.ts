@@ -15,14 +15,14 @@ const HELP = `sluice: typed RPC from protobuf manifests
   sluice <command> --help                           what a command takes
   sluice --version`;
 
-const COMMANDS: Readonly<Record<string, (args: string[]) => number>> = {
+const COMMANDS: Readonly<Record<string, (args: string[]) => number | Promise<number>>> = {
   breaking: breakingCommand,
   generate: generateCommand,
 };
 
-process.exitCode = run(process.argv.slice(2));
+process.exitCode = await run(process.argv.slice(2));
 
-function run(args: string[]): number {
+async function run(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version") return print(version());
   if (name === undefined || name === "--help" || name === "-h" || name === "help") return print(HELP);
@@ -33,7 +33,7 @@ function run(args: string[]): number {
     return complain(`unknown command "${name}"; commands are ${names.join(", ")}${hint}`);
   }
   try {
-    return command(rest);
+    return await command(rest);
   } catch (error) {
     if (error instanceof UsageError || isSystemError(error)) return complain(error.message);
     throw error;

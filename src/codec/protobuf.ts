@@ -250,10 +250,11 @@ export function toBigint(value: string | number, field: string): bigint {
   throw wrongType(field, "a whole number, in digits or as a safe integer", value);
 }
 
-/** The number of a 64-bit integer that the manifest wants as a number; fails where digits would be lost. */
+/** The number of the 64-bit integer just read, which the manifest or the generator's user wants as a number; fails where digits would be lost. */
 export function toSafeNumber(value: bigint): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) fail("a 64-bit integer does not fit a JavaScript number (jstype = JS_NUMBER)", 0);
+  if (!Number.isSafeInteger(number))
+    fail(`${value} does not fit a JavaScript number (2^53 and more lose digits)`, cursor.pos);
   return number;
 }
 

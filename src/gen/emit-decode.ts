@@ -6,7 +6,7 @@ import { fieldType, isOptional, members } from "./emit-types.js";
 import { isPackable } from "./link.js";
 import type { FieldModel, MessageModel, OneofModel, Scalar } from "./model.js";
 import { literal } from "./printer.js";
-import { int64As, SCALAR_TRAITS, tagOf } from "./scalars.js";
+import { AS_BIGINT, SCALAR_TRAITS, tagOf } from "./scalars.js";
 import type { Target } from "./target.js";
 
 /** Emits `decodeX(buf, start, end, depth, into)`. */
@@ -103,7 +103,7 @@ class DecodeEmitter {
     const { type } = field;
     if (type.kind === "message") return `${this.target.decoder(type.message)}(buf, 0, 0, depth + 1)`;
     if (type.kind === "enum") return String(type.enum.values[0]?.number ?? 0);
-    const as = int64As(field);
+    const as = this.target.int64As(field);
     if (as !== undefined) return as === "string" ? '"0"' : "0";
     return type.scalar === "bytes" ? this.target.runtime("NO_BYTES") : SCALAR_TRAITS[type.scalar].zero;
   }
@@ -184,7 +184,7 @@ class DecodeEmitter {
 
   private mapCase(field: FieldModel): void {
     const { printer } = this.target;
-    const key: FieldModel = { ...field, type: { kind: "scalar", scalar: field.mapKey! }, options: NO_OPTIONS };
+    const key: FieldModel = { ...field, type: { kind: "scalar", scalar: field.mapKey! }, options: AS_BIGINT };
     printer.block(`case ${tagOf(field.number, 2)}: {`, () => {
       printer.line(`const stop = ${this.target.runtime("readLength")}(buf, pos, end);`);
       printer.line(`let key = ${this.zero(key)};`, `let item${this.itemType(field)} = ${this.zero(field)};`);
@@ -264,7 +264,7 @@ class DecodeEmitter {
     const { verb, wireType } = SCALAR_TRAITS[scalar];
     const read = this.target.runtime(`read${scalar === "string" && !field.features.verifyUtf8 ? "LooseString" : verb}`);
     const call = `${read}(buf, pos${wireType === 2 ? `, ${end}` : ""})`;
-    const as = int64As(field);
+    const as = this.target.int64As(field);
     if (as === undefined) return call;
     return as === "string" ? `String(${call})` : `${this.target.runtime("toSafeNumber")}(${call})`;
   }
@@ -313,8 +313,6 @@ class DecodeEmitter {
     );
   }
 }
-
-const NO_OPTIONS = { get: () => undefined } as unknown as FieldModel["options"];
 
 /** Cases without a scope end where the next begins. */
 const CASE_END = "";

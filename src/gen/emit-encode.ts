@@ -4,7 +4,7 @@
 import { members } from "./emit-types.js";
 import type { FieldModel, MessageModel, Scalar } from "./model.js";
 import { literal, propertyKey } from "./printer.js";
-import { int64As, SCALAR_TRAITS, tagOf, varintBytes } from "./scalars.js";
+import { AS_BIGINT, SCALAR_TRAITS, tagOf, varintBytes } from "./scalars.js";
 import type { Target } from "./target.js";
 
 /** Emits `encodeX(message, writer)`. */
@@ -131,7 +131,7 @@ class EncodeEmitter {
   }
 
   private asWireValue(field: FieldModel, value: string): string {
-    return int64As(field) === undefined
+    return this.target.int64As(field) === undefined
       ? value
       : `${this.target.runtime("toBigint")}(${value}, ${this.fieldName(field)})`;
   }
@@ -232,7 +232,7 @@ class EncodeEmitter {
     printer.line(`const ${mark} = ${this.target.runtime("beginLength")}(writer, ${tagOf(field.number, 2)});`);
     const room = isMessage ? this.roomOf(key, "key") : `${this.roomOf(key, "key")} + ${this.roomOf(field, "item")}`;
     const write = (): void => {
-      this.writeTagged(1, { ...key, options: NO_JSTYPE }, this.mapKey(field));
+      this.writeTagged(1, { ...key, options: AS_BIGINT }, this.mapKey(field));
       if (!isMessage) this.writeTagged(2, field, "item");
     };
     this.onWriter(room, write, isMessage);
@@ -273,7 +273,7 @@ class EncodeEmitter {
     if (field.oneof !== undefined) return `${name}?.case === ${literal(field.localName)}`;
     if (field.presence === "required") return undefined;
     if (field.presence === "explicit" || field.type.kind === "message") return `${name} !== undefined`;
-    return implicitCondition(field, name);
+    return implicitCondition(field, name, this.target.int64As(field));
   }
 
   private variable(field: FieldModel): string {
@@ -286,11 +286,9 @@ class EncodeEmitter {
   }
 }
 
-const NO_JSTYPE = { get: () => undefined } as unknown as FieldModel["options"];
-
 /** When a field without presence differs from its default. -0 and NaN do; an empty `Uint8Array` does not. */
-function implicitCondition(field: FieldModel, name: string): string {
-  const as = int64As(field);
+function implicitCondition(field: FieldModel, name: string, as: "string" | "number" | undefined): string {
+  if (as === "number") return `${name} !== undefined && ${name} !== 0`;
   if (as === "string") return `${name} && ${name} !== "0"`;
   const scalar = scalarOf(field);
   if (scalar === "double" || scalar === "float") return `${name} !== undefined && !Object.is(${name}, 0)`;

@@ -144,7 +144,7 @@ class JsonEmitter {
   private codec(field: FieldModel): string {
     const wrapped = wrappedBy(field, this.file);
     if (wrapped !== undefined) return this.printer.value(this.library, CODECS[wrapped]);
-    const as = int64As(field);
+    const as = int64As(field, this.options.int64);
     const codec = this.codecOf(field.type);
     if (as === undefined) return codec;
     return `${this.printer.value(this.library, as === "string" ? "asString" : "asNumber")}(${codec})`;

@@ -3,7 +3,7 @@
 
 import type { EnumModel, FieldModel, MessageModel, OneofModel } from "./model.js";
 import { docComment, literal, propertyKey } from "./printer.js";
-import { int64As, SCALAR_TRAITS } from "./scalars.js";
+import { SCALAR_TRAITS } from "./scalars.js";
 import type { Target } from "./target.js";
 
 /** Which of a message's two interfaces is meant. */
@@ -136,7 +136,7 @@ function emitOneof(target: Target, oneof: OneofModel, side: Side): void {
 export function valueType(target: Target, field: FieldModel, side: Side): string {
   const { type } = field;
   if (type.kind === "enum") return target.enumType(type.enum);
-  if (type.kind === "scalar") return int64As(field) ?? SCALAR_TRAITS[type.scalar].type;
+  if (type.kind === "scalar") return target.int64As(field) ?? SCALAR_TRAITS[type.scalar].type;
   const wrapped = target.wrapped(field);
   if (wrapped !== undefined) return SCALAR_TRAITS[wrapped].type;
   return side === "decoded" ? target.messageType(type.message) : target.messageInitType(type.message);

@@ -34,6 +34,7 @@ export interface Generated {
 export const DEFAULT_EMIT_OPTIONS: EmitOptions = {
   runtime: DEFAULT_RUNTIME,
   importExtension: ".js",
+  int64: "bigint",
   unknownFields: false,
   json: false,
 };

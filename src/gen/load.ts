@@ -3,7 +3,7 @@
 // inside its root. Sizes and counts are bounded.
 
 import { type Dirent, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { didYouMean, MAX_GUESSES, nearest } from "./nearest.js";
 import { parse } from "./parser.js";
@@ -34,6 +34,8 @@ export interface ManifestReader {
 /** Reads from folders, the first that has a file winning; the manifests bundled with the package come last. */
 export class FolderReader implements ManifestReader {
   readonly places: readonly string[];
+  /** The folders of every manifest that was read, those bundled with the package aside. */
+  readonly foldersRead: Set<string> = new Set();
   private readonly roots: readonly string[];
 
   constructor(roots: readonly string[]) {
@@ -46,7 +48,9 @@ export class FolderReader implements ManifestReader {
     if (flaw !== undefined) return { refused: flaw };
     for (const root of this.roots) {
       const path = join(root, name);
-      if (existsSync(path)) return readWithin(root, path, name);
+      if (!existsSync(path)) continue;
+      if (root !== BUNDLED_ROOT) this.foldersRead.add(dirname(path));
+      return readWithin(root, path, name);
     }
     return undefined;
   }

@@ -1,6 +1,6 @@
 // How each scalar type looks in TypeScript and on the wire: a table for the emitters.
 
-import type { FieldModel, Scalar } from "./model.js";
+import { type FieldModel, OptionMessage, type Scalar } from "./model.js";
 
 /** What emitters know of a scalar type. */
 export interface ScalarTraits {
@@ -50,11 +50,21 @@ export const SCALAR_TRAITS: Readonly<Record<Scalar, ScalarTraits>> = {
   bytes: { type: "Uint8Array", zero: "NO_BYTES", verb: "Bytes", wireType: 2, maxBytes: undefined },
 };
 
-/** How `jstype` wants a 64-bit integer: undefined is bigint. */
-export function int64As(field: FieldModel): "string" | "number" | undefined {
-  const jstype = field.options.get("jstype");
+/** What 64-bit integers may be in TypeScript; in the order of descriptor.proto's `JSType`. */
+export const INT64_STYLES = ["bigint", "string", "number"] as const;
+/** One of {@link INT64_STYLES}. */
+export type Int64Style = (typeof INT64_STYLES)[number];
+
+/** Options of a field that is bigint whatever was chosen: keys of maps, which become the digits of property names. */
+export const AS_BIGINT: OptionMessage = new OptionMessage();
+AS_BIGINT.values.set("jstype", INT64_STYLES.indexOf("bigint"));
+
+/** How a 64-bit integer differs from bigint: what `jstype` says, or else `style`. Undefined if it does not. */
+export function int64As(field: FieldModel, style: Int64Style): "string" | "number" | undefined {
   if (field.type.kind !== "scalar" || SCALAR_TRAITS[field.type.scalar].type !== "bigint") return undefined;
-  return jstype === 1 ? "string" : jstype === 2 ? "number" : undefined;
+  const jstype = field.options.get("jstype");
+  const chosen = jstype === undefined ? style : INT64_STYLES[Number(jstype)];
+  return chosen === "bigint" ? undefined : chosen;
 }
 
 /** A field's tag as a number. */

@@ -13,6 +13,7 @@ import {
 } from "./model.js";
 import { extensionNames, KEYWORDS, topLevelNames } from "./names.js";
 import { type ImportExtension, Printer, specifierOf } from "./printer.js";
+import { type Int64Style, int64As } from "./scalars.js";
 
 /** Where generated code imports the runtime from unless told otherwise. */
 export const DEFAULT_RUNTIME = "sluice/runtime";
@@ -23,6 +24,8 @@ export interface EmitOptions {
   readonly runtime: string;
   /** How generated files name each other. */
   readonly importExtension: ImportExtension;
+  /** What 64-bit integers are in TypeScript, where `jstype` does not say. Keys of maps are digits in any case. */
+  readonly int64: Int64Style;
   /** True if messages keep the fields that their manifest does not have, in `$unknown`. */
   readonly unknownFields: boolean;
   /** True if each file has one beside it that gives its types their JSON. */
@@ -172,6 +175,11 @@ export class Target {
   /** True if messages have a `$unknown`. */
   get keepsUnknown(): boolean {
     return this.options.unknownFields;
+  }
+
+  /** How a 64-bit integer field differs from bigint; undefined if it does not. */
+  int64As(field: FieldModel): "string" | "number" | undefined {
+    return int64As(field, this.options.int64);
   }
 
   /** A variable for a field or oneof: its own name, unless that would hide something. */

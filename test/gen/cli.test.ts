@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -46,7 +47,7 @@ afterEach(() => {
 });
 
 const at = (path: string): string => join(folder, path);
-const run = (...args: string[]): number => generateCommand(args);
+const run = (...args: string[]): number | Promise<number> => generateCommand(args);
 
 function put(path: string, text: string): void {
   mkdirSync(dirname(at(path)), { recursive: true });
@@ -137,6 +138,50 @@ describe("sluice generate", () => {
     put("other/push/v1/room.ts", "mine\n");
     expect(() => run(at("proto"), "--out", at("other"))).toThrow("was not made by sluice");
     expect(readFileSync(at("other/push/v1/room.ts"), "utf8")).toBe("mine\n");
+  });
+
+  it("removes what it generated from a manifest that is gone, and nothing else", () => {
+    run(at("proto"), "--out", at("gen"), "--json");
+    put("gen/push/v1/mine.ts", "export const mine = 1;\n");
+    put("gen/push/v1/other.ts", readFileSync(at("gen/push/v1/room.ts"), "utf8").replace("push/v1/room", "else/room"));
+    put("gen/elsewhere/v1/room.ts", readFileSync(at("gen/push/v1/room.ts"), "utf8"));
+    rmSync(at("proto/push/v1/register.proto"));
+    put("proto/extra.proto", 'syntax = "proto3"; message Extra {}');
+    expect(run(at("proto/push"), "-I", at("proto"), "--out", at("gen"), "--check")).toBe(1);
+    expect(errors).toContain("register.ts: its manifest is gone; run sluice generate");
+    expect(run(at("proto/push/v1/room.proto"), "-I", at("proto"), "--out", at("gen"), "--json")).toBe(0);
+    expect(existsSync(at("gen/push/v1/register.ts"))).toBe(true); // only room.proto was asked for
+    expect(run(at("proto/push"), "-I", at("proto"), "--out", at("gen"))).toBe(0);
+    expect(readdirSync(at("gen/push/v1")).sort()).toEqual(["mine.ts", "other.ts", "room.ts"]);
+    expect(existsSync(at("gen/elsewhere/v1/room.ts"))).toBe(true);
+    expect(run(at("proto/push"), "-I", at("proto"), "--out", at("gen"), "--check")).toBe(0);
+  });
+
+  it.each([
+    ["--import-extension", "js", "--import-extension is one of .js, .ts, none"],
+    ["--int64", "long", "--int64 is one of bigint, string, number"],
+  ])("refuses %s %s", (option, value, text) => {
+    expect(() => run(at("proto"), "--out", at("gen"), option, value)).toThrow(text);
+  });
+
+  it("imports without an extension, and takes 64-bit integers as it is told", () => {
+    put("proto/push/v1/room.proto", 'syntax = "proto3"; package push.v1; message Room { uint64 id = 1; }');
+    expect(run(at("proto"), "--out", at("gen"), "--import-extension", "none", "--int64", "string")).toBe(0);
+    expect(readFileSync(at("gen/push/v1/register.ts"), "utf8")).toContain('from "./room"');
+    expect(readFileSync(at("gen/push/v1/room.ts"), "utf8")).toContain("id: string;");
+  });
+
+  it("with --watch generates again when a manifest changes, through errors, until it is interrupted", async () => {
+    expect(() => run(at("proto"), "--out", at("gen"), "--watch", "--check")).toThrow("choose one");
+    const controller = new AbortController();
+    const exitCode = generateCommand([at("proto"), "--out", at("gen"), "--watch"], controller.signal);
+    expect(readFileSync(at("gen/push/v1/room.ts"), "utf8")).toContain("name: string;");
+    put("proto/push/v1/room.proto", 'syntax = "proto3"; package push.v1; message Room { Gone title = 1; }');
+    await vi.waitFor(() => expect(errors).toContain('unknown type "Gone"'), 5000);
+    put("proto/push/v1/room.proto", 'syntax = "proto3"; package push.v1; message Room { string title = 1; }');
+    await vi.waitFor(() => expect(readFileSync(at("gen/push/v1/room.ts"), "utf8")).toContain("title: string;"), 5000);
+    controller.abort();
+    expect(await exitCode).toBe(0);
   });
 
   it("says in a sentence what the system refuses", () => {
