@@ -10,7 +10,7 @@ import { encodeByReflection, normalize, randomFrom, randomMessage, readByReflect
 import { importGenerated, messageType, reflect } from "./support.js";
 
 const MESSAGES = ["Leaf", "Scalars", "Optionals", "Lists", "Maps", "Choice", "WellKnown", "Everything"];
-const ROUNDS = 300;
+const ROUNDS = 1000;
 const seed = testSeed();
 const manifest = readFileSync(new URL("./torture.proto", import.meta.url), "utf8");
 
