@@ -27,7 +27,7 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
       --json               proto3 JSON too: <dir>/push/v1/register.json.ts, beside the code, which does not import it
       --unknown-fields     messages keep the fields that their manifest does not have, and write them again
       --runtime <module>   what generated code imports instead of "sluice/runtime"; a path that begins with "." is
-                           relative to the output folder
+                           relative to the output folder. JSON files import it instead of "sluice/json"
   -w, --watch              generate again when a manifest changes, until interrupted
   -h, --help
 

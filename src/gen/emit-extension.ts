@@ -5,6 +5,7 @@ import { emitDecode } from "./emit-decode.js";
 import { emitEncode } from "./emit-encode.js";
 import { deprecation, fieldType } from "./emit-types.js";
 import type { FieldModel, MessageModel } from "./model.js";
+import { extensionInitName } from "./names.js";
 import { docComment, literal } from "./printer.js";
 import type { Target } from "./target.js";
 
@@ -52,14 +53,14 @@ function emitConstant(target: Target, extension: FieldModel, extendee: MessageMo
 }
 
 /** The type of the message that has nothing but the extension. */
-function emitHolder(target: Target, { localName, fields }: MessageModel): void {
+function emitHolder(target: Target, { localName, initName, fields }: MessageModel): void {
   const field = fields[0]!;
   const value = fieldType(target, field);
   const init = `value?: ${fieldType(target, field, "init")} | undefined; $unknown?: readonly Uint8Array[] | undefined`;
   const decoded = field.cardinality === "single" ? `value?: ${value} | undefined` : `value: ${value}`;
   target.printer.line(
     `type ${localName} = { ${decoded}; $unknown?: Uint8Array[] | undefined };`,
-    `type ${localName}Init = { ${init} };`,
+    `type ${initName} = { ${init} };`,
     "",
   );
 }
@@ -75,7 +76,7 @@ function holderOf(extension: FieldModel, extendee: MessageModel): MessageModel {
     name: extension.name,
     fullName: extension.fullName,
     localName: extension.localName,
-    initName: `${extension.localName}Init`,
+    initName: extensionInitName(extension.localName),
     fields: [{ ...extension, localName: "value", presence: presenceOf(extension) }],
     oneofs: [],
   };

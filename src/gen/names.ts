@@ -49,15 +49,17 @@ export function assignNames(file: FileModel): void {
   for (const service of file.services) service.localName = exported.take(service.name);
   for (const message of messages) message.initName = exported.take(`${message.localName}Init`);
   for (const service of file.services) assignServiceNames(service, exported);
+  for (const message of messages) message.defaultsName = exported.take(`${message.localName}Defaults`);
   for (const message of messages) assignMemberNames(message);
   assignExtensionNames(file, exported);
 }
 
-/** `Order_note` for an extension that is declared in Order. Each also names the types of the message that holds it alone. */
+/** `Order_note` for an extension that is declared in Order. They are camel case, as the names of functions are. */
 function assignExtensionNames(file: FileModel, exported: NameTable): void {
+  for (const { localName } of allMessages(file)) exported.reserve(functionNames(localName));
   const assign = (extension: FieldModel, prefix: string): void => {
     extension.localName = exported.take(prefix + startsLikeName(jsonName(extension.name)));
-    exported.take(`${extension.localName}Init`);
+    exported.reserve(functionNames(extension.localName));
   };
   for (const extension of file.extensions) assign(extension, "");
   for (const message of allMessages(file)) {
@@ -69,7 +71,7 @@ function assignExtensionNames(file: FileModel, exported: NameTable): void {
 export function topLevelNames(file: FileModel): string[] {
   const messages = allMessages(file);
   return [
-    ...messages.flatMap(({ localName, initName }) => [localName, initName, `encode${localName}`, `decode${localName}`]),
+    ...messages.flatMap(({ localName, initName }) => [localName, initName, ...functionNames(localName)]),
     ...enumsWithParents(file).map(({ model }) => model.localName),
     ...file.services.flatMap(({ localName, clientName, handlersName }) => [localName, clientName, handlersName]),
   ];
@@ -79,10 +81,18 @@ export function topLevelNames(file: FileModel): string[] {
 export function extensionNames(file: FileModel): string[] {
   return allExtensions(file).flatMap(({ localName }) => [
     localName,
-    `${localName}Init`,
-    `encode${localName}`,
-    `decode${localName}`,
+    extensionInitName(localName),
+    ...functionNames(localName),
   ]);
+}
+
+/** The type of what an extension's encoder takes; the `$` keeps it apart from those of messages. */
+export function extensionInitName(localName: string): string {
+  return `${localName}$Init`;
+}
+
+function functionNames(localName: string): string[] {
+  return [`encode${localName}`, `decode${localName}`];
 }
 
 /** `user_id` -> `userId`, as protobuf's JSON mapping has it. */
@@ -112,11 +122,17 @@ class NameTable {
     this.own.add(free);
     return free;
   }
+
+  /** Keeps names from being handed out. */
+  reserve(names: readonly string[]): void {
+    for (const name of names) this.own.add(name);
+  }
 }
 
 function assignServiceNames(service: ServiceModel, exported: NameTable): void {
   service.clientName = exported.take(`${service.name}Client`);
   service.handlersName = exported.take(`${service.name}Handlers`);
+  service.optionsName = exported.take(`${service.name}Options`);
   const methods = new NameTable([OBJECT_PROPERTIES, CLIENT_MEMBERS]);
   for (const method of service.methods) method.localName = methods.take(methodName(method.name));
 }

@@ -118,6 +118,20 @@ describe("an extension", () => {
     expect(BaseJson.fromJson({ "[more.count]": null }, { registry })).toEqual(Base.fromBytes(new Uint8Array(0)));
   });
 
+  it("has a name that nothing else in the file has", () => {
+    const options = { ...DEFAULT_EMIT_OPTIONS, unknownFields: true };
+    const text = generateText(
+      `syntax = "proto2"; package t; message A { extensions 4 to 9; message note {} message noteInit {} }
+      message B { extend A { optional int32 note = 4; } }
+      extend A { optional int32 encode_b = 5; optional int32 A_note = 6; optional int32 delete = 7; }`,
+      options,
+    );
+    const names = [...text.matchAll(/^(?:export )?(?:const|function|class) ([\w$]+)/gm)].map(([, name]) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toEqual(expect.arrayContaining(["A_note", "B_note", "encodeB$", "ANote", "delete$"]));
+    expect(text).toContain("type B_note$Init = ");
+  });
+
   it("has the manifest's comment, and no constant in a message set or where unknown fields are not kept", () => {
     const options = { ...DEFAULT_EMIT_OPTIONS, unknownFields: true };
     const manifest = `syntax = "proto2"; message A { extensions 4 to 9; } extend A {\n // How many.\n optional int32 b = 4; }`;

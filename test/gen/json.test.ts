@@ -103,6 +103,7 @@ describe("a message's JSON", () => {
     ["null as not set", '{"fInt32":null,"colors":null,"byBool":null,"text":null,"fLeaf":null}', "{}"],
     ["null as a value where it is one", '{"nothing":null}', '{"nothing":null}'],
     ["not a number", '{"fDouble":"NaN","fFloat":"1.5"}', '{"fDouble":"NaN","fFloat":1.5}'],
+    ["the largest float, in the digits that it is written with", '{"fFloat":3.4028235e38}', '{"fFloat":3.4028235e+38}'],
     ["minus zero, which has no default's bits", '{"fDouble":-0}', '{"fDouble":"-0"}'],
     ["a time with an offset", '{"at":"1970-01-01T01:30:00.1+01:30"}', '{"at":"1970-01-01T00:00:00.100Z"}'],
     ["keys that JavaScript objects have", '{"struct":{"__proto__":1}}', '{"struct":{"__proto__":1}}'],

@@ -104,11 +104,15 @@ const WORDS: ReadonlyMap<unknown, number> = new Map([
 ]);
 
 /** Doubles. */
-export const JSON_DOUBLE: JsonCodec<number> = /* @__PURE__ */ floating(Number.MAX_VALUE, (value) => value);
+export const JSON_DOUBLE: JsonCodec<number> = /* @__PURE__ */ floating(
+  (value) => value,
+  (value) => value,
+);
 /** Floats: written with no more digits than it takes to tell them apart. */
-export const JSON_FLOAT: JsonCodec<number> = /* @__PURE__ */ floating(2 ** 128 - 2 ** 104, shortestFloat);
+export const JSON_FLOAT: JsonCodec<number> = /* @__PURE__ */ floating(Math.fround, shortestFloat);
 
-function floating(most: number, shorten: (value: number) => number): JsonCodec<number> {
+/** `round` is to what the type can hold, infinity if that is too little. */
+function floating(round: (value: number) => number, shorten: (value: number) => number): JsonCodec<number> {
   return {
     zero: 0,
     write: (value, at) => {
@@ -120,7 +124,7 @@ function floating(most: number, shorten: (value: number) => number): JsonCodec<n
       const word = WORDS.get(json);
       if (word !== undefined) return word;
       const value = typeof json === "bigint" ? Number(json) : typeof json === "string" ? numberOf(json) : json;
-      if (typeof value === "number" && Math.abs(value) <= most) return value;
+      if (typeof value === "number" && Number.isFinite(round(value))) return round(value);
       throw mismatch(at, 'a number in range, "NaN", "Infinity" or "-Infinity"', json);
     },
   };
@@ -132,7 +136,7 @@ function shortestFloat(value: number): number {
     const short = Number(float.toPrecision(digits));
     if (Math.fround(short) === float) return short;
   }
-  return float;
+  return Number(float.toPrecision(9)); // nine tell all floats apart
 }
 
 /** Bytes. */
