@@ -1,6 +1,7 @@
 // What a generated message type is at run time: a name, an encoder and a decoder. The functions are generated and
 // specialised for the message; nothing here reflects.
 
+import { copyValue, sameValue } from "./message-value.js";
 import { Writer } from "./writer.js";
 
 /** Messages may be nested this deep on the wire; one deeper is refused (the limit protobuf's own runtimes use). */
@@ -67,6 +68,30 @@ export class MessageType<T = unknown, Init = T> {
     bytes.set(writer.buf.subarray(writer.start, writer.pos));
     if (writer.buf.length <= MAX_SPARE_BYTES) spare = writer;
     return bytes;
+  }
+
+  /**
+   * The whole message that `init` stands for, as a receiver would have it: every field present, nothing shared with
+   * `init`, floats rounded to 32 bits. Throws `TypeError` if a field has the wrong type, {@link DecodeError} if a required
+   * one is missing.
+   */
+  create(init: Init = {} as Init): T {
+    return this.fromBytes(this.toBytes(init));
+  }
+
+  /**
+   * True if a receiver could not tell the two apart: a field that is left out equals its default, and a map may have
+   * any prototype and order. NaN equals NaN, and 0 differs from -0, as `Object.is` has it. Throws as `toBytes` does.
+   */
+  equals(a: Init, b: Init): boolean {
+    const [left, right] = [this.toBytes(a), this.toBytes(b)];
+    if (left.length !== right.length) return false;
+    return Buffer.compare(left, right) === 0 || sameValue(this.fromBytes(left), this.fromBytes(right));
+  }
+
+  /** A copy of a message that shares nothing with it. It does not look at the fields, so it keeps what is wrong, too. */
+  clone(message: T): T {
+    return copyValue(message);
   }
 
   /** The message that `bytes` hold; it shares no memory with them. Throws {@link DecodeError}. */

@@ -11,7 +11,7 @@ export type Priority = "low" | "normal" | "high";
 export type Idempotency = "unknown" | "no-side-effects" | "idempotent";
 
 /** What generated code passes to {@link method}; everything but names and types has a default. */
-export interface MethodSpec<I, IInit, O, OInit> {
+export interface MethodSpec<I, IInit, O, OInit, Options extends object = object> {
   /** The method's name in the manifest: `Bind`. */
   readonly name: string;
   /** Its name in TypeScript: `bind`. */
@@ -28,12 +28,18 @@ export interface MethodSpec<I, IInit, O, OInit> {
   readonly priority?: Priority;
   /** `option idempotency_level`. Default `"unknown"`. */
   readonly idempotency?: Idempotency;
+  /** `option deprecated`. Default false. */
+  readonly deprecated?: boolean;
+  /** The custom options that the manifest gives the method, by the full names of their extensions. Default none. */
+  readonly options?: Options;
 }
+
+const NO_OPTIONS: object = Object.freeze({});
 
 let methodCount = 0;
 
 /** One rpc of a manifest. `I`/`O` are what decoding returns, `IInit`/`OInit` what encoding accepts. */
-export class Method<I = unknown, IInit = I, O = unknown, OInit = O> {
+export class Method<I = unknown, IInit = I, O = unknown, OInit = O, Options extends object = object> {
   /** The service's full name: `push.v1.Register`. */
   readonly service: string;
   /** The method's name in the manifest: `Bind`. */
@@ -52,8 +58,12 @@ export class Method<I = unknown, IInit = I, O = unknown, OInit = O> {
   readonly oneWay: boolean;
   readonly priority: Priority;
   readonly idempotency: Idempotency;
+  /** True if the manifest marks it deprecated. */
+  readonly deprecated: boolean;
+  /** The custom options that the manifest gives it, by the full names of their extensions: `options["acme.audit"]`. */
+  readonly options: Options;
 
-  constructor(service: string, spec: MethodSpec<I, IInit, O, OInit>) {
+  constructor(service: string, spec: MethodSpec<I, IInit, O, OInit, Options>) {
     this.service = service;
     this.name = spec.name;
     this.localName = spec.localName;
@@ -66,6 +76,8 @@ export class Method<I = unknown, IInit = I, O = unknown, OInit = O> {
     this.oneWay = spec.oneWay ?? false;
     this.priority = spec.priority ?? "normal";
     this.idempotency = spec.idempotency ?? "unknown";
+    this.deprecated = spec.deprecated ?? false;
+    this.options = spec.options ?? (NO_OPTIONS as Options);
   }
 }
 
@@ -73,16 +85,23 @@ export class Method<I = unknown, IInit = I, O = unknown, OInit = O> {
 export type AnyMethod = Method<unknown, never, unknown, never>;
 
 /** A service of a manifest. `Handlers` is the generated interface that an implementation satisfies. */
-export class Service<Handlers = unknown, Methods extends Record<string, AnyMethod> = Record<string, AnyMethod>> {
+export class Service<
+  Handlers = unknown,
+  Methods extends Record<string, AnyMethod> = Record<string, AnyMethod>,
+  Options extends object = object,
+> {
   /** The full name: `push.v1.Register`. */
   readonly typeName: string;
   /** The methods by their TypeScript names. */
   readonly methods: Methods;
+  /** The custom options that the manifest gives the service, by the full names of their extensions. */
+  readonly options: Options;
   /** Only for the type checker: what {@link Service} is generic in. */
   declare readonly handlers?: Handlers;
 
-  constructor(typeName: string, methods: Methods) {
+  constructor(typeName: string, methods: Methods, options: Options = NO_OPTIONS as Options) {
     this.typeName = typeName;
     this.methods = methods;
+    this.options = options;
   }
 }

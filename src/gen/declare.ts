@@ -123,6 +123,7 @@ class Declarer {
       ...reservations(syntax),
       localName: "",
       initName: "",
+      defaultsName: "",
     };
     this.declare(model, syntax, "MessageOptions", scope);
     const inside = model.fullName;
@@ -232,6 +233,7 @@ class Declarer {
       methods: [],
       localName: "",
       clientName: "",
+      optionsName: "",
       handlersName: "",
     };
     this.declare(model, syntax, "ServiceOptions", scope);

@@ -1,6 +1,7 @@
 // What a service becomes: the client class, the interface of its handlers, and the descriptor that both sides share.
 // Only unary rpcs can be called and handled; streaming ones are described, and their absence is documented.
 
+import { emitServiceOptions, methodOptions, serviceOptions } from "./emit-options.js";
 import { deprecation } from "./emit-types.js";
 import type { MethodModel, ServiceModel } from "./model.js";
 import { docComment, literal, propertyKey } from "./printer.js";
@@ -8,6 +9,7 @@ import type { Target } from "./target.js";
 
 /** Emits everything for one service. */
 export function emitService(target: Target, service: ServiceModel): void {
+  emitServiceOptions(target, service);
   emitClient(target, service);
   emitHandlers(target, service);
   emitDescriptor(target, service);
@@ -66,21 +68,29 @@ function emitDescriptor(target: Target, service: ServiceModel): void {
     `export const ${service.localName}: ${type}<`,
     () => {
       printer.line(`${service.handlersName},`);
-      if (service.methods.length === 0) printer.line("Record<never, never>");
-      else printer.block("{", () => printer.line(...service.methods.map((method) => methodType(target, method))));
+      const options = serviceOptions(service);
+      const comma = options === undefined ? "" : ",";
+      const methods = service.methods.map((method) => methodType(target, service, method));
+      if (methods.length === 0) printer.line(`Record<never, never>${comma}`);
+      else printer.block("{", () => printer.line(...methods), `}${comma}`);
+      if (options !== undefined) printer.line(`typeof ${options}`);
     },
     `> = /* @__PURE__ */ new ${type}(${literal(service.fullName)}, {`,
   );
   for (const method of service.methods) emitMethod(target, service, method);
-  printer.line("});", "");
+  const options = serviceOptions(service);
+  printer.line(options === undefined ? "});" : `}, ${options});`, "");
 }
 
-function methodType(target: Target, { localName, input, output }: MethodModel): string {
+function methodType(target: Target, service: ServiceModel, method: MethodModel): string {
+  const { localName, input, output } = method;
+  const options = methodOptions(service, method);
   const types = [
     target.messageType(input),
     target.messageInitType(input),
     target.messageType(output),
     target.messageInitType(output),
+    ...(options === undefined ? [] : [`typeof ${options}`]),
   ];
   return `readonly ${propertyKey(localName)}: ${target.runtimeType("Method")}<${types.join(", ")}>;`;
 }
@@ -88,10 +98,11 @@ function methodType(target: Target, { localName, input, output }: MethodModel): 
 function emitMethod(target: Target, service: ServiceModel, method: MethodModel): void {
   const { printer } = target;
   const head = `  ${propertyKey(method.localName)}: /* @__PURE__ */ new ${target.runtime("Method")}(${literal(service.fullName)}, {`;
-  printer.line(head, ...methodSpec(target, method).map((line) => `    ${line},`), "  }),");
+  printer.line(head, ...methodSpec(target, service, method).map((line) => `    ${line},`), "  }),");
 }
 
-function methodSpec(target: Target, method: MethodModel): string[] {
+function methodSpec(target: Target, service: ServiceModel, method: MethodModel): string[] {
+  const options = methodOptions(service, method);
   const { deadlineMs, oneWay, priority, idempotency } = method.policy;
   return [
     `name: ${literal(method.name)}`,
@@ -103,6 +114,8 @@ function methodSpec(target: Target, method: MethodModel): string[] {
     ...(oneWay ? ["oneWay: true"] : []),
     ...(priority === undefined ? [] : [`priority: ${literal(priority)}`]),
     ...(idempotency === undefined ? [] : [`idempotency: ${literal(idempotency)}`]),
+    ...(method.options.get("deprecated") === true ? ["deprecated: true"] : []),
+    ...(options === undefined ? [] : [`options: ${options}`]),
   ];
 }
 

@@ -5,6 +5,7 @@ import { emitDecode } from "./emit-decode.js";
 import { emitEncode } from "./emit-encode.js";
 import { emitExtension, isEmitted } from "./emit-extension.js";
 import { emitJsonFile, jsonPath } from "./emit-json.js";
+import { emitDefaults } from "./emit-options.js";
 import { emitService } from "./emit-service.js";
 import { emitEnum, emitMessageTypes } from "./emit-types.js";
 import { DESCRIPTOR_MANIFEST, link } from "./link.js";
@@ -96,6 +97,7 @@ export function emitFile(file: FileModel, options: EmitOptions): string {
   for (const declared of allEnums(file)) emitEnum(target, declared);
   for (const message of allMessages(file)) {
     emitMessageTypes(target, message);
+    emitDefaults(target, message);
     emitEncode(target, message);
     emitDecode(target, message);
   }

@@ -160,6 +160,8 @@ export interface MessageModel extends Element {
   /** The exported TypeScript name, and that of what encoding accepts. */
   localName: string;
   initName: string;
+  /** That of the constant with the defaults of its fields. */
+  defaultsName: string;
 }
 
 /** One value of an enum. */
@@ -204,6 +206,7 @@ export interface ServiceModel extends Element {
   localName: string;
   clientName: string;
   handlersName: string;
+  optionsName: string;
 }
 
 /** One manifest. */

@@ -71,9 +71,19 @@ function assignExtensionNames(file: FileModel, exported: NameTable): void {
 export function topLevelNames(file: FileModel): string[] {
   const messages = allMessages(file);
   return [
-    ...messages.flatMap(({ localName, initName }) => [localName, initName, ...functionNames(localName)]),
+    ...messages.flatMap(({ localName, initName, defaultsName }) => [
+      localName,
+      initName,
+      defaultsName,
+      ...functionNames(localName),
+    ]),
     ...enumsWithParents(file).map(({ model }) => model.localName),
-    ...file.services.flatMap(({ localName, clientName, handlersName }) => [localName, clientName, handlersName]),
+    ...file.services.flatMap(({ localName, clientName, handlersName, optionsName }) => [
+      localName,
+      clientName,
+      handlersName,
+      optionsName,
+    ]),
   ];
 }
 

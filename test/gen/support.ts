@@ -12,9 +12,13 @@ import type { EmitOptions } from "../../src/gen/target.js";
 
 const OUTPUT = fileURLToPath(new URL("../../build/test-gen/", import.meta.url));
 
-/** The generated text of one manifest given as text. Fails if the manifest has errors. */
-export function generateText(manifest: string, options: EmitOptions = DEFAULT_EMIT_OPTIONS): string {
-  const { files, diagnostics } = generate(["test.proto"], new MemoryReader({ "test.proto": manifest }), options);
+/** The generated text of test.proto, given as text, alone or with what it imports. Fails if a manifest has errors. */
+export function generateText(
+  manifest: string | Readonly<Record<string, string>>,
+  options: EmitOptions = DEFAULT_EMIT_OPTIONS,
+): string {
+  const texts = typeof manifest === "string" ? { "test.proto": manifest } : manifest;
+  const { files, diagnostics } = generate(["test.proto"], new MemoryReader(texts), options);
   if (diagnostics.errorCount > 0) throw new Error(diagnostics.lines().join("\n"));
   return files.find(({ path }) => path === "test.ts")!.text;
 }
