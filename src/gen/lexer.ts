@@ -1,6 +1,7 @@
 // Manifest text -> tokens with positions and the comments that belong to them. It owns the lexical rules of the
 // protobuf language (comments, numbers, string escapes) and knows nothing of its grammar.
-// A comment belongs to the token that follows it without a blank line, or to the token it shares a line with.
+// Comments belong to tokens by protoc's rules: to the token that follows without a blank line, or to the one before: the
+// first comment after a token is its trailing one if it begins on the token's line, or if a blank line follows it.
 
 import type { Diagnostics, SourceFile } from "./source.js";
 
@@ -16,7 +17,7 @@ export interface Token {
   readonly offset: number;
   /** The comment above it. */
   readonly leading: string | undefined;
-  /** The comment after it on its line. */
+  /** The comment that follows it and belongs to it. */
   trailing: string | undefined;
 }
 
@@ -28,6 +29,8 @@ const FLOAT =
   /(?:[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)[fF]?|[0-9]+[fF]/y;
 const INTEGER = /0[xX][0-9a-fA-F]+|[0-9]+/y;
 const STRING = /"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'/y;
+/** What ends a scope: a comment above it belongs to nothing that follows. */
+const CLOSING = /[}\])]/y;
 const SYMBOL = /[{}[\]()<>=;:,.+\-/]/y;
 const WORD_AFTER_NUMBER = /[A-Za-z0-9_]/;
 
@@ -42,10 +45,8 @@ class Lexer {
   private readonly diagnostics: Diagnostics;
   private readonly text: string;
   private pos = 0;
-  /** Comment lines that the next token gets unless a blank line follows. */
-  private comment: string[] = [];
-  /** Line breaks since the last token or comment. */
-  private breaks = 0;
+  /** The comment that the next token gets. */
+  private leading: string | undefined;
   private reported = false;
 
   constructor(file: SourceFile, diagnostics: Diagnostics) {
@@ -57,7 +58,7 @@ class Lexer {
 
   run(): Token[] {
     for (;;) {
-      this.skipBlanks();
+      this.leading = this.readGap();
       if (this.pos >= this.text.length) break;
       this.readToken();
     }
@@ -65,35 +66,54 @@ class Lexer {
     return this.tokens;
   }
 
-  private skipBlanks(): void {
+  /** Reads what is between two tokens; the result is the comment of the next one. */
+  private readGap(): string | undefined {
+    const comments = new GapComments(this.tokens.at(-1));
+    if (this.tokens.length > 0 && !this.readRestOfLine(comments)) return undefined;
     for (;;) {
-      if (this.text[this.pos] === "\n") this.breakLine();
-      else if (this.match(BLANK) === undefined && !this.skipComment()) return;
+      this.match(BLANK);
+      const comment = this.readComment();
+      if (comment !== undefined) comments.add(comment);
+      else if (this.takeLineEnd()) comments.endParagraph();
+      else break;
     }
+    CLOSING.lastIndex = this.pos;
+    if (this.pos >= this.text.length || CLOSING.test(this.text)) comments.flush();
+    return comments.leading;
   }
 
-  private breakLine(): void {
-    this.pos++;
-    if (++this.breaks > 1) this.comment = [];
-  }
-
-  private skipComment(): boolean {
-    const line = this.match(LINE_COMMENT);
-    if (line !== undefined) return this.keepComment([line[1]!]);
-    const block = this.match(BLOCK_COMMENT);
-    if (block !== undefined) return this.keepComment(blockLines(block[1]!));
-    return false;
-  }
-
-  private keepComment(lines: string[]): boolean {
-    const previous = this.tokens.at(-1);
-    if (this.breaks === 0 && previous !== undefined && this.comment.length === 0 && previous.trailing === undefined) {
-      previous.trailing = lines.join("\n");
-    } else {
-      this.comment.push(...lines);
+  /** Reads to the end of the previous token's line. False if the next token is on it: then there are no comments. */
+  private readRestOfLine(comments: GapComments): boolean {
+    this.match(BLANK);
+    const comment = this.readComment();
+    if (comment === undefined) return this.takeLineEnd();
+    if (!comment.endsLine) {
+      while (this.match(BLANK) !== undefined || this.takeLineEnd() || this.readComment() !== undefined);
+      return false;
     }
-    this.breaks = 0;
+    comments.add(comment);
+    comments.flush();
     return true;
+  }
+
+  private takeLineEnd(): boolean {
+    if (this.text[this.pos] !== "\n") return false;
+    this.pos++;
+    return true;
+  }
+
+  /** Reads a comment and what is left of its last line, if that is blank. */
+  private readComment(): Comment | undefined {
+    if (this.text[this.pos] !== "/") return undefined;
+    const line = this.match(LINE_COMMENT);
+    if (line !== undefined) {
+      this.takeLineEnd();
+      return { lines: [line[1]!], isLine: true, endsLine: true };
+    }
+    const block = this.match(BLOCK_COMMENT);
+    if (block === undefined) return undefined;
+    this.match(BLANK);
+    return { lines: blockLines(block[1]!), isLine: false, endsLine: this.takeLineEnd() };
   }
 
   private readToken(): void {
@@ -120,10 +140,7 @@ class Lexer {
   }
 
   private push(kind: TokenKind, text: string, offset: number): void {
-    const leading = this.comment.length === 0 ? undefined : this.comment.join("\n");
-    this.tokens.push({ kind, text, offset, leading, trailing: undefined });
-    this.comment = [];
-    this.breaks = 0;
+    this.tokens.push({ kind, text, offset, leading: this.leading, trailing: undefined });
     this.reported = false;
   }
 
@@ -160,6 +177,52 @@ class Lexer {
   private report(offset: number, text: string): void {
     if (!this.reported) this.diagnostics.error({ file: this.file, offset }, text);
     this.reported = true;
+  }
+}
+
+/** One comment: `// ...` to the end of its line, or a block. */
+interface Comment {
+  readonly lines: readonly string[];
+  readonly isLine: boolean;
+  /** True if nothing else follows on its last line. */
+  readonly endsLine: boolean;
+}
+
+/** Gives the comments between two tokens to the one before or the one after. Lines of `//` together are one comment. */
+class GapComments {
+  private readonly previous: Token | undefined;
+  private lines: string[] | undefined;
+  private isLine = false;
+  private canTrail: boolean;
+
+  constructor(previous: Token | undefined) {
+    this.previous = previous;
+    this.canTrail = previous !== undefined;
+  }
+
+  add({ lines, isLine }: Comment): void {
+    if (!isLine || !this.isLine) this.flush();
+    this.lines = [...(this.lines ?? []), ...lines];
+    this.isLine = isLine;
+  }
+
+  /** Ends a comment that the next token cannot have: the first is the previous token's, others are nobody's. */
+  flush(): void {
+    if (this.lines !== undefined && this.canTrail) {
+      this.previous!.trailing = this.lines.join("\n");
+      this.canTrail = false;
+    }
+    this.lines = undefined;
+  }
+
+  /** A blank line: what follows is not the previous token's. */
+  endParagraph(): void {
+    this.flush();
+    this.canTrail = false;
+  }
+
+  get leading(): string | undefined {
+    return this.lines?.join("\n");
   }
 }
 

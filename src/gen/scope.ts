@@ -79,7 +79,7 @@ export class SymbolTable {
   /** What `name`, as written inside `scope` (a full name), means to a file with this view. */
   lookup(name: string, scope: string, view: View, wanted: (found: Declaration) => boolean): Lookup {
     const found = name.startsWith(".") ? this.visible(name.slice(1), view) : this.inScopes(name, scope, view, wanted);
-    return { found, unimported: found === undefined ? this.unimported(name, scope) : undefined };
+    return { found, unimported: found === undefined ? this.unimported(name, scope, view) : undefined };
   }
 
   private inScopes(
@@ -103,11 +103,15 @@ export class SymbolTable {
   }
 
   /** The file that has what `name` may have meant, for a name that no imported file has. */
-  private unimported(name: string, scope: string): string | undefined {
-    if (name.startsWith(".")) return this.entries.get(name.slice(1))?.position.file.name;
+  private unimported(name: string, scope: string, view: View): string | undefined {
+    const elsewhere = (fullName: string): string | undefined => {
+      const file = this.entries.get(fullName)?.position.file.name;
+      return file === undefined || view.files.has(file) ? undefined : file;
+    };
+    if (name.startsWith(".")) return elsewhere(name.slice(1));
     for (let at: string | undefined = scope; at !== undefined; at = outerScope(at)) {
-      const found = this.entries.get(at === "" ? name : `${at}.${name}`);
-      if (found !== undefined) return found.position.file.name;
+      const file = elsewhere(at === "" ? name : `${at}.${name}`);
+      if (file !== undefined) return file;
     }
     return undefined;
   }

@@ -65,7 +65,7 @@ class DescriptorDiffer {
         if (key === "options") this.compareOptions(ours[key], theirs[key], `${path}.options`, owner);
         else this.compare(ours[key], theirs[key], `${path}.${key}`, key);
       }
-    } else if (!Object.is(ours, theirs)) {
+    } else if (!Object.is(ours, theirs) && !(path.endsWith(".defaultValue") && isSameFloat(ours, theirs))) {
       this.differences.push(`${path}: ${show(ours)} / ${show(theirs)}`);
     }
   }
@@ -85,6 +85,11 @@ class DescriptorDiffer {
       `${path}: ${left.toString("hex")} / ${right.toString("hex")}${isComplete ? "" : " (not all known)"}`,
     );
   }
+}
+
+/** True for two spellings of one float: compilers write some defaults with more digits than are needed. */
+function isSameFloat(ours: unknown, theirs: unknown): boolean {
+  return /^[\d.e+-]{7,}$/.test(String(theirs)) && Math.fround(Number(ours)) === Math.fround(Number(theirs));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

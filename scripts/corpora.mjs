@@ -1,0 +1,215 @@
+// `npm run corpora [-- --skip-compile]`: all of Google's and Envoy's public manifests, which npm packages carry. For each
+// corpus it links the manifests and compares the result with protoc's (buf's for editions, which Debian's protoc does not
+// know), generates, compiles what was generated under every strict flag with two versions of TypeScript, and prints counts,
+// times and memory. It installs what it needs into build/corpora. Needs `protoc` on the PATH for the comparison.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+const HOME = resolve("build/corpora");
+const MODULES = join(HOME, "node_modules");
+const PACKAGES = ["google-proto-files@5.0.3", "@grpc/grpc-js-xds@1.14.1", "@bufbuild/buf@1.75.0", "typescript@5.9.3"];
+const XDS = join(MODULES, "@grpc/grpc-js-xds/deps");
+
+const CORPORA = [
+  { name: "google", roots: [join(MODULES, "google-proto-files")] },
+  {
+    name: "envoy",
+    roots: ["envoy-api", "googleapis", "protoc-gen-validate", "xds"].map((folder) => join(XDS, folder)),
+  },
+];
+
+/** Manifests that no compiler can take with the others, and why. */
+const UNUSABLE = [
+  [/\/ruby_generated_code/, "several declare the same names, and import each other relative to their own folder"],
+  [/\/ruby_generated_pkg_implicit/, "declares the names that ruby_generated_pkg_explicit.proto declares"],
+];
+
+const COMPILERS = [
+  ["TypeScript 7", resolve("node_modules/.bin/tsc")],
+  ["TypeScript 5.9", join(MODULES, ".bin/tsc")],
+];
+
+/** Has a process say how much memory it took at most. */
+const PRINT_MEMORY = `data:text/javascript,${encodeURIComponent(
+  'process.on("exit", () => console.log(Math.round(process.resourceUsage().maxRSS / 1024), "MiB at most"));',
+)}`;
+
+let failures = 0;
+install();
+for (const corpus of CORPORA) check(corpus);
+process.exitCode = failures === 0 ? 0 : 1;
+
+function install() {
+  mkdirSync(HOME, { recursive: true });
+  writeFileSync(join(HOME, "package.json"), '{ "private": true, "type": "module" }\n');
+  const missing = PACKAGES.filter((wanted) => !isInstalled(wanted));
+  if (missing.length === 0) return;
+  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ...PACKAGES], { cwd: HOME });
+}
+
+function isInstalled(wanted) {
+  const at = wanted.lastIndexOf("@");
+  const manifest = join(MODULES, wanted.slice(0, at), "package.json");
+  return existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).version === wanted.slice(at + 1);
+}
+
+function check({ name, roots }) {
+  const manifests = readManifests(roots);
+  const { usable, refused } = sort(manifests);
+  console.log(`${name}: ${manifests.size} manifests`);
+  for (const [file, reason] of refused) console.log(`  left out: ${file}: ${reason}`);
+  const newer = [...usable].filter((file) => closure([file], manifests).some((used) => manifests.get(used)?.isEdition));
+  compareWithProtoc(
+    name,
+    roots,
+    [...usable].filter((file) => !newer.includes(file)),
+  );
+  if (newer.length > 0) compareWithBuf(name, roots, closure(newer, manifests));
+  const out = generate(name, roots, [...usable]);
+  if (!process.argv.includes("--skip-compile")) for (const compiler of COMPILERS) compile(out, compiler);
+}
+
+// Finding manifests
+
+/** Every manifest below the roots by the name that imports use. */
+function readManifests(roots) {
+  const manifests = new Map();
+  for (const root of [...roots, resolve("proto")]) {
+    for (const entry of readdirSync(root, { recursive: true, encoding: "utf8" })) {
+      if (!entry.endsWith(".proto") || manifests.has(entry)) continue;
+      const text = readFileSync(join(root, entry), "utf8");
+      const imports = [...text.matchAll(/^import\s+(?:public\s+|weak\s+|option\s+)?["']([^"']+)["']/gm)].map(
+        ([, path]) => path,
+      );
+      manifests.set(entry, { root, imports, isEdition: /^edition\s*=/m.test(text) });
+    }
+  }
+  return manifests;
+}
+
+/** The manifests to work on, and those to leave out, each with the reason. */
+function sort(manifests) {
+  const refused = new Map();
+  for (const file of manifests.keys()) {
+    const reason = UNUSABLE.find(([pattern]) => pattern.test(`/${file}`))?.[1] ?? missingImport(file, manifests);
+    if (reason !== undefined) refused.set(file, reason);
+  }
+  const isUsable = ([file, { root }]) => root !== resolve("proto") && !refused.has(file);
+  return { usable: new Set([...manifests].filter(isUsable).map(([file]) => file)), refused };
+}
+
+function missingImport(file, manifests) {
+  const missing = closure([file], manifests).find((used) => !manifests.has(used));
+  return missing && `the package lacks ${missing}, which it imports`;
+}
+
+/** The files and everything they import. */
+function closure(files, manifests) {
+  const all = new Set(files);
+  for (const file of all) for (const used of manifests.get(file)?.imports ?? []) all.add(used);
+  return [...all];
+}
+
+// Steps
+
+function compareWithProtoc(name, roots, files) {
+  const set = join(HOME, `${name}.binpb`);
+  const list = join(HOME, `${name}.txt`);
+  const includes = [...roots, resolve("proto")].flatMap((root) => ["-I", root]);
+  writeFileSync(list, [...includes, "--include_imports", "-o", set, ...files].join("\n"));
+  const { status, error } = spawnSync("protoc", [`@${list}`], { stdio: "ignore" });
+  if (error !== undefined) console.log("  NOT compared with protoc: it is not installed");
+  else if (status !== 0) fail(`protoc refuses ${name}`);
+  else compareLinks("protoc", set, roots);
+}
+
+function compareWithBuf(name, roots, files) {
+  const folder = join(HOME, `${name}-editions`);
+  rmSync(folder, { recursive: true, force: true });
+  for (const file of files) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(pathIn([...roots, resolve("proto")], file), join(folder, file));
+  }
+  const set = join(HOME, `${name}-editions.binpb`);
+  if (run(join(MODULES, ".bin/buf"), ["build", "-o", set], { cwd: folder })) compareLinks("buf", set, [folder]);
+}
+
+function compareLinks(by, set, roots) {
+  console.log(`  linked as ${by} does:`);
+  run(process.execPath, ["build/test/corpora/link.js", set, ...roots, "proto"]);
+}
+
+function generate(name, roots, files) {
+  const out = join(HOME, "gen", name);
+  rmSync(out, { recursive: true, force: true });
+  // Relative to the first root where that is possible: absolute paths could be too many for a command line.
+  const [home] = roots;
+  const paths = files.map((file) => (existsSync(join(home, file)) ? file : pathIn(roots, file)));
+  const args = ["generate", ...paths, ...roots.flatMap((root) => ["-I", root]), "--out", out];
+  const begun = performance.now();
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", PRINT_MEMORY, resolve("dist/cli/main.js"), ...args],
+    { cwd: home, encoding: "utf8", maxBuffer: 1e9 },
+  );
+  const problems = stderr.split("\n").filter((line) => line !== "" && !line.includes(": warning: "));
+  const count = !existsSync(out)
+    ? 0
+    : readdirSync(out, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts")).length;
+  console.log(`  generated ${count} files: ${seconds(performance.now() - begun)}, ${stdout.trim()}`);
+  for (const line of problems.slice(0, 20)) console.log(`    ${line}`);
+  if (status !== 0) fail(`sluice generate refuses ${name}`);
+  return out;
+}
+
+function pathIn(roots, file) {
+  return roots.map((root) => join(root, file)).find((path) => existsSync(path));
+}
+
+function compile(out, [name, tsc]) {
+  const options = {
+    target: "es2023",
+    lib: ["es2023"],
+    module: "nodenext",
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    verbatimModuleSyntax: true,
+    isolatedDeclarations: true,
+    erasableSyntaxOnly: true,
+    declaration: true,
+    skipLibCheck: true,
+    noEmit: true,
+    types: ["node"],
+    typeRoots: [resolve("node_modules/@types")],
+    paths: { "sluice/runtime": [resolve("dist/runtime.d.ts")] },
+  };
+  writeFileSync(join(out, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["**/*.ts"] }));
+  writeFileSync(join(out, "package.json"), '{ "type": "module" }\n');
+  const begun = performance.now();
+  const { status, stdout } = spawnSync(process.execPath, ["--max-old-space-size=12000", tsc, "-p", out], {
+    encoding: "utf8",
+    maxBuffer: 1e9,
+  });
+  const errors = stdout.split("\n").filter((line) => line.includes("error TS"));
+  console.log(`  ${name}: ${errors.length} errors, ${seconds(performance.now() - begun)}`);
+  for (const line of errors.slice(0, 20)) console.log(`    ${line}`);
+  if (status !== 0) fail(`${name} finds errors in the generated code`);
+}
+
+function run(command, args, options = {}) {
+  const { status } = spawnSync(command, args, { stdio: "inherit", ...options });
+  if (status !== 0) fail(`${command.split("/").at(-1)} ${args[0]} failed`);
+  return status === 0;
+}
+
+function fail(text) {
+  failures++;
+  console.error(`  FAILED: ${text}`);
+}
+
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
