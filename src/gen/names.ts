@@ -49,6 +49,7 @@ export function assignNames(file: FileModel): void {
   for (const service of file.services) service.localName = exported.take(service.name);
   for (const message of messages) message.initName = exported.take(`${message.localName}Init`);
   for (const service of file.services) assignServiceNames(service, exported);
+  for (const message of messages) message.defaultsName = exported.take(`${message.localName}Defaults`);
   for (const message of messages) assignMemberNames(message);
   assignExtensionNames(file, exported);
 }
@@ -70,9 +71,19 @@ function assignExtensionNames(file: FileModel, exported: NameTable): void {
 export function topLevelNames(file: FileModel): string[] {
   const messages = allMessages(file);
   return [
-    ...messages.flatMap(({ localName, initName }) => [localName, initName, ...functionNames(localName)]),
+    ...messages.flatMap(({ localName, initName, defaultsName }) => [
+      localName,
+      initName,
+      defaultsName,
+      ...functionNames(localName),
+    ]),
     ...enumsWithParents(file).map(({ model }) => model.localName),
-    ...file.services.flatMap(({ localName, clientName, handlersName }) => [localName, clientName, handlersName]),
+    ...file.services.flatMap(({ localName, clientName, handlersName, optionsName }) => [
+      localName,
+      clientName,
+      handlersName,
+      optionsName,
+    ]),
   ];
 }
 
@@ -131,6 +142,7 @@ class NameTable {
 function assignServiceNames(service: ServiceModel, exported: NameTable): void {
   service.clientName = exported.take(`${service.name}Client`);
   service.handlersName = exported.take(`${service.name}Handlers`);
+  service.optionsName = exported.take(`${service.name}Options`);
   const methods = new NameTable([OBJECT_PROPERTIES, CLIENT_MEMBERS]);
   for (const method of service.methods) method.localName = methods.take(methodName(method.name));
 }
