@@ -425,29 +425,18 @@ export function readString(buf: Buffer, pos: number, end: number): string {
 
 const { fromCharCode } = String;
 
-/** The text of ASCII bytes, eight at a time and then the rest in one go; undefined if there is another byte. */
+/** The text of ASCII bytes, up to sixteen a call; undefined if there is another byte. */
 function readAscii(buf: Buffer, start: number, stop: number): string | undefined {
-  let text = "";
-  let at = start;
-  for (; at + 8 <= stop; at += 8) {
-    const a = buf[at]!;
-    const b = buf[at + 1]!;
-    const c = buf[at + 2]!;
-    const d = buf[at + 3]!;
-    const e = buf[at + 4]!;
-    const f = buf[at + 5]!;
-    const g = buf[at + 6]!;
-    const h = buf[at + 7]!;
-    if ((a | b | c | d | e | f | g | h) > 127) return undefined;
-    text += fromCharCode(a, b, c, d, e, f, g, h);
-  }
-  if (at === stop) return text;
-  const rest = readAsciiRest(buf, at, stop - at);
-  return rest === undefined ? undefined : text + rest;
+  const length = stop - start;
+  if (length < 8) return length === 0 ? "" : readFewAscii(buf, start, length);
+  if (length <= 16) return readMoreAscii(buf, start, length);
+  const head = readMoreAscii(buf, start, 16);
+  const rest = head === undefined ? undefined : readAscii(buf, start + 16, stop);
+  return rest === undefined ? undefined : head + rest;
 }
 
 /** One to seven ASCII characters. One call for all of them is what makes this worth its lines. */
-function readAsciiRest(buf: Buffer, at: number, length: number): string | undefined {
+function readFewAscii(buf: Buffer, at: number, length: number): string | undefined {
   const a = buf[at]!;
   const b = length > 1 ? buf[at + 1]! : 0;
   const c = length > 2 ? buf[at + 2]! : 0;
@@ -471,6 +460,47 @@ function readAsciiRest(buf: Buffer, at: number, length: number): string | undefi
       return fromCharCode(a, b, c, d, e, f);
     default:
       return fromCharCode(a, b, c, d, e, f, g);
+  }
+}
+
+/** Eight to sixteen ASCII characters, in one call: joining two short texts costs as much as making one. */
+function readMoreAscii(buf: Buffer, at: number, length: number): string | undefined {
+  const a = buf[at]!;
+  const b = buf[at + 1]!;
+  const c = buf[at + 2]!;
+  const d = buf[at + 3]!;
+  const e = buf[at + 4]!;
+  const f = buf[at + 5]!;
+  const g = buf[at + 6]!;
+  const h = buf[at + 7]!;
+  const i = length > 8 ? buf[at + 8]! : 0;
+  const j = length > 9 ? buf[at + 9]! : 0;
+  const k = length > 10 ? buf[at + 10]! : 0;
+  const l = length > 11 ? buf[at + 11]! : 0;
+  const m = length > 12 ? buf[at + 12]! : 0;
+  const n = length > 13 ? buf[at + 13]! : 0;
+  const o = length > 14 ? buf[at + 14]! : 0;
+  const p = length > 15 ? buf[at + 15]! : 0;
+  if ((a | b | c | d | e | f | g | h | i | j | k | l | m | n | o | p) > 127) return undefined;
+  switch (length) {
+    case 8:
+      return fromCharCode(a, b, c, d, e, f, g, h);
+    case 9:
+      return fromCharCode(a, b, c, d, e, f, g, h, i);
+    case 10:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j);
+    case 11:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k);
+    case 12:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l);
+    case 13:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m);
+    case 14:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n);
+    case 15:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
+    default:
+      return fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
   }
 }
 
