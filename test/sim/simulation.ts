@@ -30,8 +30,8 @@ import { Ledger, REPLY_MARK, REQUEST_MARK } from "./work.js";
 
 /** After the last fault every planned call has run out of time. */
 const QUIET_MS = WORK_MS + MAX_FAULT_MS + 12_000;
-/** A client has this many attempts to call again, each within this time: the first may meet a connection that is dead. */
-const ATTEMPTS = 5;
+/** A client may need this many attempts to call again, each within this time: every connection of a pool may be dead. */
+const ATTEMPTS = 12;
 const ATTEMPT_MS = 12_000;
 /** Calls under way when a client is closed. */
 const LAST_CALLS = 3;
