@@ -185,7 +185,7 @@ class Declarer {
       type: UNRESOLVED_TYPE,
       presence: "implicit",
       packed: false,
-      delimited: syntax.group !== undefined,
+      delimited: syntax.isGroup,
       extendee: undefined,
       defaultValue: undefined,
       jsonName: "",

@@ -171,15 +171,25 @@ class DecodeEmitter {
   private decodeCall(field: FieldModel, message: MessageModel, start: string, stop: string): string {
     const call = `${this.target.decoder(message)}(buf, ${start}, ${stop}, depth + 1`;
     if (field.cardinality !== "single") return `${call})`;
-    const before = this.before(field);
-    if (this.target.wrapped(field) === undefined) return `${call}, ${before})`;
-    return `${call}, ${before} === undefined ? undefined : { value: ${before} }).value`;
+    if (this.target.wrapped(field) === undefined) return `${call}, ${this.before(field)})`;
+    return `${call}, ${this.wrapperBefore(field)}).value`;
   }
 
   private before(field: FieldModel): string {
     if (field.oneof === undefined) return this.target.variable(field.localName);
+    return `(${this.isCase(field)} ? ${this.target.variable(field.oneof.localName)}.value : undefined)`;
+  }
+
+  /** The wrapper around the value that was there before. */
+  private wrapperBefore(field: FieldModel): string {
+    const value = this.target.variable(field.localName);
+    if (field.oneof === undefined) return `${value} === undefined ? undefined : { value: ${value} }`;
     const oneof = this.target.variable(field.oneof.localName);
-    return `(${oneof}.case === ${literal(field.localName)} ? ${oneof}.value : undefined)`;
+    return `${this.isCase(field)} ? { value: ${oneof}.value } : undefined`;
+  }
+
+  private isCase({ oneof, localName }: FieldModel): string {
+    return `${this.target.variable(oneof!.localName)}.case === ${literal(localName)}`;
   }
 
   private mapCase(field: FieldModel): void {

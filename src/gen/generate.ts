@@ -14,6 +14,7 @@ import { allEnums, allExtensions, allMessages, type FileModel } from "./model.js
 import { assignNames } from "./names.js";
 import { assignPolicies } from "./policy.js";
 import { Diagnostics } from "./source.js";
+import type { FileSyntax } from "./syntax.js";
 import { DEFAULT_RUNTIME, type EmitOptions, fileHeader, neededFiles, outputPath, Target } from "./target.js";
 import { validate } from "./validate.js";
 
@@ -48,12 +49,28 @@ export function generate(
 ): Generated {
   const diagnostics = new Diagnostics();
   const models = compile(names, reader, diagnostics);
-  if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const named = new Set(names);
-  const wanted = withNeeded(
+  const files = models.filter(({ name }) => named.has(name));
+  return emitAll(diagnostics.errorCount > 0 ? [] : withNeeded(files, options), options, diagnostics);
+}
+
+/** Generates code for the named ones of manifests that were read already, and for no other. */
+export function generateFrom(
+  syntaxes: readonly FileSyntax[],
+  names: readonly string[],
+  options: EmitOptions,
+): Generated {
+  const diagnostics = new Diagnostics();
+  const models = compileSyntaxes(syntaxes, names, diagnostics);
+  const named = new Set(names);
+  return emitAll(
     models.filter(({ name }) => named.has(name)),
     options,
+    diagnostics,
   );
+}
+
+function emitAll(wanted: readonly FileModel[], options: EmitOptions, diagnostics: Diagnostics): Generated {
   if (options.json) refuseClashes(wanted, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const files = wanted.flatMap((file) => emitFiles(file, options));
@@ -62,7 +79,14 @@ export function generate(
 
 /** The model of the named manifests and everything they import. Mistakes go to `diagnostics`. */
 export function compile(names: readonly string[], reader: ManifestReader, diagnostics: Diagnostics): FileModel[] {
-  const syntaxes = load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics);
+  return compileSyntaxes(load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics), names, diagnostics);
+}
+
+function compileSyntaxes(
+  syntaxes: readonly FileSyntax[],
+  names: readonly string[],
+  diagnostics: Diagnostics,
+): FileModel[] {
   const { files } = link(syntaxes, diagnostics);
   for (const file of files) validate(file, diagnostics);
   const models = files.map(({ model }) => model);

@@ -2,6 +2,7 @@
 // an extension of it found by the scoping rules, and a value must fit the field it is for. 64-bit integers keep every
 // digit, and an identifier is an enum value only where the schema has an enum.
 
+import { roundToFloat } from "./descriptor/float-text.js";
 import {
   type FieldModel,
   type FieldType,
@@ -214,8 +215,10 @@ class OptionReader {
   }
 
   private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
-    if (value.kind === "float") return value.value;
-    if (value.kind === "integer") return Number(value.value);
+    if (value.kind === "float" || value.kind === "integer") {
+      const number = Number(value.value);
+      return scalar === "float" ? roundToFloat(number) : number;
+    }
     const word = value.kind !== "identifier" ? undefined : this.isText ? value.text.toLowerCase() : value.text;
     if (word === "inf" || (this.isText && word === "infinity")) return Number.POSITIVE_INFINITY;
     if (word === "nan") return Number.NaN;

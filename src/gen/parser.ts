@@ -218,7 +218,7 @@ class Parser {
       mapKey,
       number,
       numberOffset,
-      group: undefined,
+      isGroup: false,
       oneof,
     };
   }
@@ -244,7 +244,7 @@ class Parser {
     groups.push(group);
     this.block(() => this.messageStatement(group));
     const name = { text: type.text.toLowerCase(), offset: type.offset };
-    return { ...field, name, options, type, mapKey: undefined, number, numberOffset, group };
+    return { ...field, name, options, type, mapKey: undefined, number, numberOffset, isGroup: true };
   }
 
   private oneof(message: MessageSyntax): void {

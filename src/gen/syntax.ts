@@ -64,7 +64,7 @@ export interface Reservations {
   readonly reservedNames: Text[];
 }
 
-/** A field, an extension, or a group (which also has a `body`). */
+/** A field, an extension, or a group. */
 export interface FieldSyntax extends DeclarationSyntax {
   readonly label: "optional" | "required" | "repeated" | undefined;
   readonly labelOffset: number;
@@ -74,8 +74,8 @@ export interface FieldSyntax extends DeclarationSyntax {
   readonly mapKey: Text | undefined;
   readonly number: number;
   readonly numberOffset: number;
-  /** The message that a group declares beside its field. */
-  readonly group: MessageSyntax | undefined;
+  /** True for a group, which declares a message beside its field. */
+  readonly isGroup: boolean;
   /** Index into the message's oneofs. */
   readonly oneof: number | undefined;
 }

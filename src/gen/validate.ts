@@ -107,7 +107,7 @@ class Validator {
     }
   }
 
-  private label(model: FieldModel, { label, labelOffset, oneof, group }: FieldSyntax): void {
+  private label(model: FieldModel, { label, labelOffset, oneof, isGroup }: FieldSyntax): void {
     const at = { text: "", offset: labelOffset };
     const { edition } = this.file.model;
     if (oneof !== undefined && label !== undefined)
@@ -121,7 +121,7 @@ class Validator {
     if (label === undefined && edition === "proto2" && oneof === undefined && model.cardinality === "single") {
       this.error(at, 'a proto2 field needs a label: "optional", "required" or "repeated"');
     }
-    if (group !== undefined && edition !== "proto2") this.error(at, "only proto2 has groups");
+    if (isGroup && edition !== "proto2") this.error(at, "only proto2 has groups");
   }
 
   private mapField(model: FieldModel, { oneof }: FieldSyntax, key: Text): void {

@@ -9,7 +9,7 @@ import { testSeed } from "../support/seed.js";
 import { encodeByReflection, normalize, randomFrom, randomMessage, readByReflection } from "./random-message.js";
 import { importGenerated, messageType, reflect } from "./support.js";
 
-const MESSAGES = ["Leaf", "Scalars", "Optionals", "Lists", "Maps", "Choice", "WellKnown", "Everything"];
+const MESSAGES = ["Leaf", "Scalars", "Optionals", "Lists", "Maps", "Choice", "Wrapped", "WellKnown", "Everything"];
 const ROUNDS = 1000;
 const seed = testSeed();
 const manifest = readFileSync(new URL("./torture.proto", import.meta.url), "utf8");

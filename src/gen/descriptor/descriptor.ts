@@ -975,6 +975,71 @@ function decodeDescriptorProto_ReservedRange(buf: Buffer, start: number, end: nu
   return { start: start$, end: end$ };
 }
 
+/** The options that change what a descriptor means. */
+export interface MessageOptions {
+  messageSetWireFormat?: boolean | undefined;
+  mapEntry?: boolean | undefined;
+}
+
+/** What encoding {@link MessageOptions} takes. A field that is left out has its default. */
+export interface MessageOptionsInit {
+  messageSetWireFormat?: boolean | undefined;
+  mapEntry?: boolean | undefined;
+}
+
+/** Encodes and decodes {@link MessageOptions}. */
+export const MessageOptions: MessageType<MessageOptions, MessageOptionsInit> = /* @__PURE__ */ new MessageType(
+  "sluice.descriptor.MessageOptions",
+  encodeMessageOptions,
+  decodeMessageOptions,
+  1,
+);
+
+function encodeMessageOptions(message: MessageOptionsInit, writer: Writer): void {
+  const { messageSetWireFormat, mapEntry } = message;
+  writer.reserve(4);
+  const buf = writer.buf;
+  let pos = writer.pos;
+  if (messageSetWireFormat !== undefined) {
+    buf[pos] = 8;
+    pos = writeBool(buf, pos + 1, messageSetWireFormat, "sluice.descriptor.MessageOptions.message_set_wire_format");
+  }
+  if (mapEntry !== undefined) {
+    buf[pos] = 56;
+    pos = writeBool(buf, pos + 1, mapEntry, "sluice.descriptor.MessageOptions.map_entry");
+  }
+  writer.pos = pos;
+}
+
+function decodeMessageOptions(buf: Buffer, start: number, end: number, depth: number, into?: MessageOptions): MessageOptions {
+  if (depth > MAX_MESSAGE_DEPTH) throw tooDeep("sluice.descriptor.MessageOptions");
+  let messageSetWireFormat: boolean | undefined;
+  let mapEntry: boolean | undefined;
+  if (into !== undefined) ({ messageSetWireFormat, mapEntry } = into);
+  let pos = start;
+  while (pos < end) {
+    let tag = buf[pos++]!;
+    if (tag > 127) {
+      tag = readVarint32(buf, pos - 1);
+      pos = cursor.pos;
+    }
+    switch (tag) {
+      case 8:
+        messageSetWireFormat = readBool(buf, pos);
+        pos = cursor.pos;
+        break;
+      case 56:
+        mapEntry = readBool(buf, pos);
+        pos = cursor.pos;
+        break;
+      default:
+        pos = skipField(buf, pos, end, tag);
+    }
+  }
+  if (pos !== end) throw decodeFailure("sluice.descriptor.MessageOptions", start, end, pos);
+  return { messageSetWireFormat, mapEntry };
+}
+
 export interface FieldDescriptorProto {
   name?: string | undefined;
   number?: number | undefined;

@@ -12,6 +12,12 @@ export function formatFloat(value: number): string {
   return shortest(rounded, [6, 9], (text) => Math.fround(Number(text)) === rounded);
 }
 
+/** The number with the fewest digits that is the same float: what `0.1` or `16777217` is in a field of 32 bits. */
+export function roundToFloat(value: number): number {
+  const rounded = Math.fround(value);
+  return Number.isFinite(rounded) ? Number(formatFloat(rounded)) : rounded;
+}
+
 function shortest(value: number, precisions: readonly number[], isExact: (text: string) => boolean): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
