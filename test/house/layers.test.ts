@@ -63,6 +63,11 @@ test("an import names a file that exists", () => {
   expect(missing).toEqual([]);
 });
 
+test("whoever does not import sluice/json does not load the JSON of messages", () => {
+  const isJson = (file: string): boolean => file === "json.ts" || file.startsWith("codec/json/");
+  expect(files.filter((file) => !isJson(file) && ownImports(file).some(isJson))).toEqual([]);
+});
+
 test("sockets are named in one file", () => {
   const users = files.filter((file) =>
     imports(file).some((specifier) => /^node:(net|tls|http|https|dgram)$/.test(specifier)),
