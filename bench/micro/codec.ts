@@ -1,30 +1,28 @@
-// How long generated codecs take to encode and decode, beside protobufjs's static code. One process, cells interleaved
-// over rounds, medians; the bytes of both must be equal first. Ours copies a decoded `bytes` out of the buffer, theirs
-// keeps the buffer. `node build/bench/micro/codec.js [--json FILE] [--rounds N]`.
+// How long generated codecs take to encode and decode, beside protobufjs's static code, protobuf-es and ts-proto. One
+// process, short cells interleaved over many rounds. A good round counts (the 10th percentile), since other work on the
+// machine can only slow a cell down; the median is shown, too. The bytes of all must be equal first. Ours copies a decoded `bytes` out of the buffer, others keep
+// the buffer. `npm run bench:codec [-- --json FILE] [-- --rounds N]`.
 
 import { writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { type MessageType, Writer } from "sluice/runtime";
 import { Nested, type NestedInit, Small, type SmallInit } from "../gen/bench/v1/codec.js";
+import { loadPeers, type Peer, type PeerCodec } from "./peers.js";
 
-/** Long enough for a reading, short enough that all cells meet the same weather. */
-const CELL_MS = 60;
-const DEFAULT_ROUNDS = 15;
+/** Shorter than the time slices of a busy machine, so that many cells run undisturbed. */
+const CELL_MS = 3;
+const DEFAULT_ROUNDS = 200;
+const OPERATIONS_PER_READING = 200;
+const GOOD_PERCENTILE = 0.1;
 /** Results go here, so that no operation can be optimized away. */
 const sink: { last: unknown } = { last: undefined };
 
-/** What the static code of protobufjs has for a message type. */
-interface StaticType {
-  encode(message: unknown): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): unknown;
-}
-
 interface Cell {
-  readonly system: "sluice" | "protobufjs";
+  readonly system: string;
   readonly message: "small" | "nested";
   readonly operation: "encode" | "decode";
   readonly run: (times: number) => void;
+  /** Nanoseconds an operation, one sample a round. */
   readonly samples: number[];
 }
 
@@ -38,26 +36,33 @@ const nested: NestedInit = {
 };
 
 const { values: options } = parseArgs({ options: { json: { type: "string" }, rounds: { type: "string" } } });
-const cells = [...cellsFor("small", Small, small), ...cellsFor("nested", Nested, nested)];
+const peers = await loadPeers();
+const cells = [...cellsFor("small", Small, small, peers), ...cellsFor("nested", Nested, nested, peers)];
 for (let round = 0; round < Number(options.rounds ?? DEFAULT_ROUNDS); round++) for (const cell of cells) measure(cell);
 report();
 
-function cellsFor<T, Init>(message: Cell["message"], type: MessageType<T, Init>, init: Init): Cell[] {
+function cellsFor<T, Init>(
+  message: Cell["message"],
+  type: MessageType<T, Init>,
+  init: Init,
+  others: readonly Peer[],
+): Cell[] {
   const bytes = Buffer.from(type.toBytes(init));
-  const theirs = staticType(message === "small" ? "Small" : "Nested");
-  const object = theirs.decode(bytes);
-  if (!Buffer.from(theirs.encode(object).finish()).equals(bytes)) throw new Error(`${message}: the codecs disagree`);
+  const cell = (system: string, operation: Cell["operation"], run: Cell["run"]): Cell => ({
+    ...{ system, message, operation, run },
+    samples: [],
+  });
+  const theirs = others.flatMap((peer) => {
+    const codec = peer.codec(message === "small" ? "Small" : "Nested", bytes);
+    if (!Buffer.from(codec.encode()).equals(bytes))
+      throw new Error(`${message}: ${peer.system} encodes it differently`);
+    return [cell(peer.system, "encode", encodeTheirs(codec)), cell(peer.system, "decode", decodeTheirs(codec, bytes))];
+  });
   return [
-    { system: "sluice", message, operation: "encode", run: encodeOurs(type, init), samples: [] },
-    { system: "protobufjs", message, operation: "encode", run: encodeTheirs(theirs, object), samples: [] },
-    { system: "sluice", message, operation: "decode", run: decodeOurs(type, bytes), samples: [] },
-    { system: "protobufjs", message, operation: "decode", run: decodeTheirs(theirs, bytes), samples: [] },
+    cell("sluice", "encode", encodeOurs(type, init)),
+    cell("sluice", "decode", decodeOurs(type, bytes)),
+    ...theirs,
   ];
-}
-
-function staticType(name: "Small" | "Nested"): StaticType {
-  const require = createRequire(import.meta.url);
-  return require("../../../bench/gen/protobufjs/codec.cjs").bench.v1[name];
 }
 
 /** As the transport does it: one message after another into a buffer that is already there. */
@@ -72,9 +77,9 @@ function encodeOurs<T, Init>({ encode }: MessageType<T, Init>, message: Init): C
   };
 }
 
-function encodeTheirs(type: StaticType, message: unknown): Cell["run"] {
+function encodeTheirs(codec: PeerCodec): Cell["run"] {
   return (times) => {
-    for (let index = 0; index < times; index++) sink.last = type.encode(message).finish();
+    for (let index = 0; index < times; index++) sink.last = codec.encode();
   };
 }
 
@@ -84,9 +89,9 @@ function decodeOurs<T, Init>({ decode }: MessageType<T, Init>, bytes: Buffer): C
   };
 }
 
-function decodeTheirs(type: StaticType, bytes: Buffer): Cell["run"] {
+function decodeTheirs(codec: PeerCodec, bytes: Buffer): Cell["run"] {
   return (times) => {
-    for (let index = 0; index < times; index++) sink.last = type.decode(bytes);
+    for (let index = 0; index < times; index++) sink.last = codec.decode(bytes);
   };
 }
 
@@ -95,32 +100,26 @@ function measure({ run, samples }: Cell): void {
   const start = performance.now();
   let now = start;
   for (; now - start < CELL_MS; now = performance.now()) {
-    run(1000);
-    times += 1000;
+    run(OPERATIONS_PER_READING);
+    times += OPERATIONS_PER_READING;
   }
   samples.push(((now - start) * 1e6) / times);
 }
 
-function medianOf(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
-}
-
 function report(): void {
-  const rows = cells.map(({ system, message, operation, samples }) => ({
-    system,
-    message,
-    operation,
-    nsPerOp: Math.round(medianOf(samples)),
-  }));
+  const rows = cells.map(({ system, message, operation, samples }) => {
+    const sorted = samples.toSorted((a, b) => a - b);
+    const at = (part: number): number => Math.round(sorted[Math.floor(sorted.length * part)]!);
+    return { system, message, operation, goodNs: at(GOOD_PERCENTILE), medianNs: at(0.5) };
+  });
+  console.log("ns an operation in a good round (in the median one), and how often ours goes into it");
   for (const ours of rows.filter(({ system }) => system === "sluice")) {
-    const other = rows.find(
-      (row) => row.system !== "sluice" && row.message === ours.message && row.operation === ours.operation,
-    )!;
-    const ratio = (other.nsPerOp / ours.nsPerOp).toFixed(1);
-    const label = `${ours.message} ${ours.operation}`.padEnd(14);
-    console.log(
-      `${label}  sluice ${String(ours.nsPerOp).padStart(5)} ns   protobufjs ${String(other.nsPerOp).padStart(5)} ns   ${ratio}x`,
-    );
+    const same = rows.filter((row) => row.message === ours.message && row.operation === ours.operation);
+    const texts = same.map((row) => {
+      const ratio = row === ours ? "" : ` ${(row.goodNs / ours.goodNs).toFixed(1)}x`;
+      return `${row.system} ${row.goodNs} (${row.medianNs})${ratio}`.padEnd(34);
+    });
+    console.log(`${`${ours.message} ${ours.operation}`.padEnd(15)} ${texts.join("").trimEnd()}`);
   }
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, undefined, 2)}\n`);
 }
