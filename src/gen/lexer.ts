@@ -25,8 +25,7 @@ const BLANK = /[^\S\n]+/y;
 const LINE_COMMENT = /\/\/([^\n]*)/y;
 const BLOCK_COMMENT = /\/\*(.*?)\*\//sy;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
-const FLOAT =
-  /(?:[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)[fF]?|[0-9]+[fF]/y;
+const FLOAT = /[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+/y;
 const INTEGER = /0[xX][0-9a-fA-F]+|[0-9]+/y;
 const STRING = /"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'/y;
 /** What ends a scope: a comment above it belongs to nothing that follows. */

@@ -27,7 +27,7 @@ import {
 import { didYouMean } from "./nearest.js";
 import { type OptionContext, readOptions, readOptionValue } from "./options.js";
 import { type Declaration, isType, SymbolTable, type View } from "./scope.js";
-import type { Diagnostics, Position } from "./source.js";
+import { type Diagnostics, formatPosition, type Position } from "./source.js";
 import type { FieldSyntax, FileSyntax, OptionSyntax, Text } from "./syntax.js";
 
 /** Linked manifests, in the order given. */
@@ -48,13 +48,15 @@ class Linker {
   private readonly symbols: SymbolTable;
   private readonly files: DeclaredFile[];
   private readonly views: ReadonlyMap<FileModel, View>;
-  private extensions: ReadonlyMap<Schema, ReadonlyMap<number, FieldModel>> | undefined;
+  private readonly optionViews: ReadonlyMap<FileModel, View>;
+  private readonly extensions = new Map<Schema, Map<number, FieldModel>>();
 
   constructor(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics) {
     this.diagnostics = diagnostics;
     this.symbols = new SymbolTable(diagnostics);
     this.files = syntaxes.map((syntax) => declareFile(syntax, this.symbols));
     this.views = buildViews(this.files);
+    this.optionViews = buildOptionViews(this.files, this.views);
   }
 
   run(): Linked {
@@ -81,6 +83,24 @@ class Linker {
     for (const pending of file.extensions) {
       this.resolveField(file, pending);
       pending.model.extendee = this.extendee(file, pending);
+      this.claimNumber(file, pending);
+    }
+  }
+
+  /** An extension's number must be its own among all extensions of the message. */
+  private claimNumber(file: DeclaredFile, { model, syntax }: PendingExtension): void {
+    const { extendee, number } = model;
+    if (extendee === undefined) return;
+    const claimed = this.extensions.get(extendee) ?? new Map<number, FieldModel>();
+    const other = claimed.get(number);
+    if (other === undefined) this.extensions.set(extendee, claimed.set(number, model));
+    else {
+      const at = this.position(file, { text: "", offset: syntax.numberOffset });
+      const place = formatPosition(other.position);
+      this.diagnostics.error(
+        at,
+        `extension ${number} of ${extendee.fullName} is already "${other.fullName}", at ${place}`,
+      );
     }
   }
 
@@ -142,7 +162,7 @@ class Linker {
   }
 
   private readOptions(file: DeclaredFile): void {
-    const view = this.views.get(file.model)!;
+    const view = this.optionViews.get(file.model)!;
     for (const { element, syntax, schema, scope } of file.options) {
       const type = this.symbols.get(`google.protobuf.${schema}`);
       if (type?.kind !== "message") continue;
@@ -163,10 +183,8 @@ class Linker {
     return readOptions(inSchema, type, context);
   }
 
-  private readonly findExtension = (extendee: Schema, number: number): FieldModel | undefined => {
-    this.extensions ??= extensionsByNumber(this.files);
-    return this.extensions.get(extendee)?.get(number);
-  };
+  private readonly findExtension = (extendee: Schema, number: number): FieldModel | undefined =>
+    this.extensions.get(extendee)?.get(number);
 
   private position(file: DeclaredFile, { offset }: Text): Position {
     return { file: file.syntax.source, offset };
@@ -192,16 +210,6 @@ function readPseudoOptions(field: FieldModel, options: readonly OptionSyntax[], 
 
 const STRING: FieldType = { kind: "scalar", scalar: "string" };
 
-function extensionsByNumber(files: readonly DeclaredFile[]): Map<Schema, Map<number, FieldModel>> {
-  const all = new Map<Schema, Map<number, FieldModel>>();
-  for (const { model } of files.flatMap(({ extensions }) => extensions)) {
-    if (model.extendee === undefined) continue;
-    const known = all.get(model.extendee) ?? new Map<number, FieldModel>();
-    all.set(model.extendee, known.set(model.number, model));
-  }
-  return all;
-}
-
 function asFieldType(found: MessageModel | EnumModel): FieldType {
   return found.kind === "message" ? { kind: "message", message: found } : { kind: "enum", enum: found };
 }
@@ -209,10 +217,22 @@ function asFieldType(found: MessageModel | EnumModel): FieldType {
 /** What each file sees. */
 function buildViews(files: readonly DeclaredFile[]): ReadonlyMap<FileModel, View> {
   const byName = new Map(files.map((file) => [file.model.name, file]));
-  return new Map(files.map((file) => [file.model, buildView(file, byName)]));
+  return new Map(files.map((file) => [file.model, buildView(file, byName, false)]));
 }
 
-function buildView(file: DeclaredFile, byName: ReadonlyMap<string, DeclaredFile>): View {
+/** What options see, which may be more than types do: files imported for their options alone. */
+function buildOptionViews(
+  files: readonly DeclaredFile[],
+  views: ReadonlyMap<FileModel, View>,
+): ReadonlyMap<FileModel, View> {
+  const byName = new Map(files.map((file) => [file.model.name, file]));
+  const hasOptionImport = ({ syntax }: DeclaredFile): boolean => syntax.imports.some(({ kind }) => kind === "option");
+  return new Map(
+    files.map((file) => [file.model, hasOptionImport(file) ? buildView(file, byName, true) : views.get(file.model)!]),
+  );
+}
+
+function buildView(file: DeclaredFile, byName: ReadonlyMap<string, DeclaredFile>, forOptions: boolean): View {
   const seen = new Set<string>();
   const packages = new Set<string>();
   const include = (name: string): void => {
@@ -221,6 +241,7 @@ function buildView(file: DeclaredFile, byName: ReadonlyMap<string, DeclaredFile>
     seen.add(name);
     for (const enclosing of enclosingPackages(imported.model.package)) packages.add(enclosing);
     for (const { path, kind } of imported.syntax.imports) {
+      if (kind === "option" && !forOptions) continue;
       if (kind === "public" || imported === file) include(path.text);
     }
   };

@@ -2,7 +2,7 @@
 // The linker makes it; it is the same whether the manifests were parsed from text or described by another compiler.
 
 import type { Position } from "./source.js";
-import type { Edition, NumberRange } from "./syntax.js";
+import type { Edition, NumberRange, Visibility } from "./syntax.js";
 
 /** protobuf's scalar types. */
 export type Scalar =
@@ -149,6 +149,7 @@ export interface MessageModel extends Element {
   readonly kind: "message";
   readonly file: FileModel;
   readonly parent: MessageModel | undefined;
+  readonly visibility: Visibility | undefined;
   readonly fields: FieldModel[];
   readonly oneofs: OneofModel[];
   readonly messages: MessageModel[];
@@ -174,6 +175,7 @@ export interface EnumValueModel extends Element {
 export interface EnumModel extends Element {
   readonly kind: "enum";
   readonly file: FileModel;
+  readonly visibility: Visibility | undefined;
   readonly values: EnumValueModel[];
   readonly reservedRanges: readonly NumberRange[];
   readonly reservedNames: ReadonlySet<string>;

@@ -2,12 +2,15 @@
 // each syntax allows. Every violation is reported where it stands.
 
 import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending } from "./declare.js";
+import { entryName } from "./descriptor/to-descriptor.js";
 import { isPackable } from "./link.js";
-import type { EnumModel, FieldModel, MessageModel } from "./model.js";
+import type { EnumModel, FieldModel, MessageModel, MethodModel } from "./model.js";
 import { jsonName } from "./names.js";
 import { MAX_FIELD_NUMBER } from "./parser.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
-import type { EnumSyntax, FieldSyntax, MessageSyntax, NumberRange, Text } from "./syntax.js";
+import type { EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
+import { type OwnedRange, type Report, reportOverlaps, reportRepeatedNames } from "./validate-ranges.js";
+import { isVisible } from "./visibility.js";
 
 /** Numbers that protobuf keeps for itself. */
 const RESERVED_FIRST = 19_000;
@@ -26,6 +29,8 @@ export function validate(file: DeclaredFile, diagnostics: Diagnostics): void {
   for (const extension of file.extensions) validator.extension(extension);
   for (const declared of file.enums) validator.enum(declared);
   for (const { model, syntax } of file.messages) validator.uniqueNumbers(model, syntax);
+  for (const method of file.methods) validator.method(method);
+  validator.imports();
 }
 
 class Validator {
@@ -48,7 +53,25 @@ class Validator {
     }
     this.jsonNames(model);
     this.reservedNames(syntax);
+    this.mapEntries(model);
+    const owned = (what: OwnedRange["what"], ranges: readonly NumberRange[]): OwnedRange[] =>
+      ranges.map((range) => ({ ...range, what }));
+    reportOverlaps(
+      [...owned("reserved", syntax.reservedRanges), ...owned("extension", syntax.extensionRanges)],
+      this.report,
+    );
   }
+
+  /** Every map declares a message for its entries. */
+  private mapEntries({ fields, messages, enums, oneofs }: MessageModel): void {
+    const taken = new Set([...fields, ...messages, ...enums, ...oneofs].map(({ name }) => name));
+    for (const { name, cardinality, position } of fields) {
+      const entry = cardinality === "map" ? entryName(name) : "";
+      if (taken.has(entry)) this.error(position, `the map "${name}" needs the name "${entry}" for its entries`);
+    }
+  }
+
+  private readonly report: Report = (at, text) => this.error(at, text);
 
   /** Two fields whose names differ in the manifest but not in JSON (or in TypeScript). */
   private jsonNames(model: MessageModel): void {
@@ -62,6 +85,7 @@ class Validator {
   }
 
   private reservedNames(syntax: MessageSyntax): void {
+    reportRepeatedNames(syntax.reservedNames, this.report);
     const reserved = new Set(syntax.reservedNames.map(({ text }) => text));
     for (const { name } of syntax.fields) {
       if (reserved.has(name.text)) this.error(name, `the field name "${name.text}" is reserved`);
@@ -93,6 +117,12 @@ class Validator {
     if (model.options.get("packed") === true && !(model.cardinality === "repeated" && isPackable(model.type))) {
       this.error(model.position, "only repeated numbers, bools and enums can be packed");
     }
+    if ((model.options.get("lazy") === true || model.options.get("unverified_lazy") === true) && !isMessage(model)) {
+      this.error(model.position, "only a field that holds a message can be lazy");
+    }
+    this.enumOf(model);
+    if (model.type.kind !== "scalar")
+      this.visible(syntax.type, model.type.kind === "enum" ? model.type.enum : model.type.message);
     if (model.options.get("jstype") !== undefined && !is64Bit(model)) {
       this.error(model.position, "jstype is for 64-bit integers");
     }
@@ -107,7 +137,7 @@ class Validator {
     }
   }
 
-  private label(model: FieldModel, { label, labelOffset, oneof, isGroup }: FieldSyntax): void {
+  private label(model: FieldModel, { label, labelOffset, oneof, isGroup, type }: FieldSyntax): void {
     const at = { text: "", offset: labelOffset };
     const { edition } = this.file.model;
     if (oneof !== undefined && label !== undefined)
@@ -121,6 +151,8 @@ class Validator {
     if (label === undefined && edition === "proto2" && oneof === undefined && model.cardinality === "single") {
       this.error(at, 'a proto2 field needs a label: "optional", "required" or "repeated"');
     }
+    if (isGroup && !/^[A-Z]/.test(type.text.slice(type.text.lastIndexOf(".") + 1)))
+      this.error(type, "the name of a group begins with a capital letter");
     if (isGroup && edition !== "proto2") this.error(at, "only proto2 has groups");
   }
 
@@ -128,6 +160,34 @@ class Validator {
     if (!MAP_KEYS.has(key.text)) this.error(key, `a map's keys are integers, bools or strings, not ${key.text}`);
     if (oneof !== undefined) this.error(model.position, "a oneof cannot hold a map");
     if (model.extendee !== undefined) this.error(model.position, "an extension cannot be a map");
+  }
+
+  method({ model, syntax }: Pending<MethodModel, MethodSyntax>): void {
+    this.visible(syntax.input, model.input);
+    this.visible(syntax.output, model.output);
+  }
+
+  imports(): void {
+    const seen = new Set<string>();
+    for (const { path } of this.file.syntax.imports) {
+      if (seen.has(path.text)) this.error(path, `"${path.text}" is imported twice`);
+      seen.add(path.text);
+    }
+  }
+
+  private visible(at: Text, declared: MessageModel | EnumModel): void {
+    if (declared.file === undefined || isVisible(declared, this.file.model)) return;
+    this.error(at, `${declared.fullName} is local to ${declared.file.name}`);
+  }
+
+  /** What a field's enum must be, beyond being one. */
+  private enumOf({ type, position, cardinality }: FieldModel): void {
+    if (type.kind !== "enum") return;
+    const { fullName, file, values } = type.enum;
+    if (this.isProto3 && file.edition === "proto2")
+      this.error(position, `proto3 fields hold open enums; ${fullName} is declared in proto2, so it is closed`);
+    if (cardinality === "map" && values[0] !== undefined && values[0].number !== 0)
+      this.error(position, `the first value of an enum that a map holds must be 0; that of ${fullName} is not`);
   }
 
   private default(model: FieldModel): void {
@@ -150,6 +210,8 @@ class Validator {
         `proto3 can only extend the option messages of google.protobuf, not ${extendee.fullName}`,
       );
     }
+    const json = syntax.options.find(({ path }) => path.length === 1 && path[0]!.text === "json_name");
+    if (json !== undefined) this.error({ text: "", offset: json.offset }, "an extension has no json_name of its own");
     if (model.label === "required") this.error(model.position, "an extension cannot be required");
   }
 
@@ -169,6 +231,11 @@ class Validator {
   }
 
   private enumNumbers(model: EnumModel, syntax: EnumSyntax): void {
+    reportRepeatedNames(syntax.reservedNames, this.report);
+    reportOverlaps(
+      syntax.reservedRanges.map((range) => ({ ...range, what: "reserved" })),
+      this.report,
+    );
     const aliases = model.options.get("allow_alias") === true;
     const reserved = new Set(syntax.reservedNames.map(({ text }) => text));
     const seen = new Map<number, string>();
@@ -193,6 +260,10 @@ class Validator {
 
 function isIn(number: number, ranges: readonly Pick<NumberRange, "first" | "last">[]): boolean {
   return ranges.some(({ first, last }) => number >= first && number <= last);
+}
+
+function isMessage({ type }: FieldModel): boolean {
+  return type.kind === "message";
 }
 
 function is64Bit({ type }: FieldModel): boolean {

@@ -7,13 +7,14 @@ import { diagnose, generateText, importGenerated, messageType, reflect } from ".
 
 const PROTO2 = `syntax = "proto2"; package t;
   enum Size { SMALL = 1; LARGE = 2; }
+  enum Mark { UNMARKED = 0; MARKED = 2; }
   message Box {
     required string name = 1;
     optional Size size = 2 [default = LARGE];
     repeated Size sizes = 3;
     repeated int32 numbers = 4;
     repeated group Part = 5 { optional int32 id = 1; optional Box inner = 2; }
-    map<string, Size> by_name = 6;
+    map<string, Mark> by_name = 6;
     optional string note = 7 [default = "*/ none"];
     oneof kind { group Extra = 8 { optional string text = 1; } int32 plain = 9; }
   }`;

@@ -8,10 +8,11 @@ import { generateText, importGenerated, messageType } from "./support.js";
 const KEEP = { ...DEFAULT_EMIT_OPTIONS, unknownFields: true };
 const OLD = `syntax = "proto2"; package t;
   enum Size { SMALL = 1; LARGE = 2; }
+  enum Mark { UNMARKED = 0; MARKED = 1; OTHER = 2; }
   message Empty {}
   message Old {
     optional int32 id = 1; optional Old inner = 2; optional Size size = 3; repeated Size sizes = 4 [packed = true];
-    map<string, Size> by_name = 5;
+    map<string, Mark> by_name = 5;
   }`;
 
 const bytesOf = (hex: string): Buffer => Buffer.from(hex.replaceAll(" ", ""), "hex");
