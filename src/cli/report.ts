@@ -33,7 +33,7 @@ export function screenOf(
 ): Screen {
   const isTerminal = stream.isTTY === true;
   const hasColour = isTerminal && (environment.NO_COLOR ?? "") === "" && environment.TERM !== "dumb";
-  return { isTerminal, hasColour, columns: Math.max(LEAST_COLUMNS, stream.columns ?? DEFAULT_COLUMNS) };
+  return { isTerminal, hasColour, columns: Math.max(LEAST_COLUMNS, stream.columns || DEFAULT_COLUMNS) };
 }
 
 /** The whole text: on a terminal with excerpts, and with a count at its end. */

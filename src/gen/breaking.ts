@@ -48,6 +48,8 @@ class Comparison {
   private readonly diagnostics: Diagnostics;
   private readonly files: ReadonlyMap<string, FileModel>;
   private readonly declared: ReadonlyMap<string, Named>;
+  /** Extensions of the new tree, by what they extend and their number. */
+  private readonly extended: ReadonlyMap<string, FieldModel>;
   /** Old full names whose package changed, and what they are called now. */
   private readonly renamed = new Map<string, string>();
 
@@ -56,6 +58,8 @@ class Comparison {
     this.diagnostics = diagnostics;
     this.files = new Map(after.map((file) => [file.name, file]));
     this.declared = new Map(after.flatMap(namedIn).map((found) => [found.fullName, found]));
+    const extensions = after.flatMap(extensionsIn);
+    this.extended = new Map(extensions.map((found) => [`${found.extendee?.fullName} ${found.number}`, found]));
   }
 
   run(): void {
@@ -199,17 +203,14 @@ class Comparison {
 
   private extensions(old: FileModel): void {
     for (const extension of extensionsIn(old)) {
-      const now = [...this.files.values()].flatMap(extensionsIn).find((other) => this.isSame(extension, other));
+      const extendee = this.nameNow(extension.extendee?.fullName ?? "");
+      const now = this.extended.get(`${extendee} ${extension.number}`);
       if (now !== undefined) this.sameNumber(extension, now);
       else {
         const where = this.files.get(old.name)?.position ?? extension.position;
         this.report(where, extension.position, `the extension ${extension.fullName} was removed`);
       }
     }
-  }
-
-  private isSame(old: FieldModel, now: FieldModel): boolean {
-    return old.number === now.number && this.nameNow(old.extendee?.fullName ?? "") === now.extendee?.fullName;
   }
 
   private nameNow(fullName: string): string {

@@ -24,7 +24,7 @@ import {
   SCALARS,
   type Scalar,
 } from "./model.js";
-import { didYouMean } from "./nearest.js";
+import { didYouMean, nearest } from "./nearest.js";
 import { type OptionContext, readOptions, readOptionValue } from "./options.js";
 import { type Declaration, isType, SymbolTable, type View } from "./scope.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
@@ -155,7 +155,7 @@ class Linker {
   ): string {
     if (found !== undefined) return `"${name}" is not a type but a ${found.kind}`;
     if (unimported !== undefined) return `"${name}" is declared in ${unimported}, which is not imported`;
-    const near = this.symbols.nearest(name, view, isType);
+    const near = this.symbols.nearest(name, view, isType) ?? nearest(name, SCALARS, (scalar) => scalar);
     // The name exists as written, but its first part was found in an inner scope; a leading dot begins at the root.
     const meant = near === name ? `.${near}` : near;
     return `unknown type "${name}"${didYouMean(meant)}`;

@@ -69,6 +69,12 @@ describe("guesses", () => {
     );
   });
 
+  it("know the scalar types", () => {
+    expect(diagnose(proto3("message A { strng a = 1; }")).join()).toContain(
+      'unknown type "strng"; did you mean "string"?',
+    );
+  });
+
   it("are not made when nothing is near, and not without end", () => {
     expect(diagnose(proto3("message A { Entirely a = 1; }")).join()).not.toContain("did you mean");
     const wrong = Array.from({ length: 300 }, (_, index) => `Ordr f${index} = ${index + 1};`).join(" ");

@@ -36,6 +36,7 @@ describe("diagnostics", () => {
     expect(screenOf(tty, {})).toEqual({ isTerminal: true, hasColour: true, columns: 100 });
     expect(screenOf(tty, { NO_COLOR: "1" }).hasColour).toBe(false);
     expect(screenOf(tty, { TERM: "dumb" }).hasColour).toBe(false);
+    expect(screenOf({ isTTY: true, columns: 0 }, {}).columns).toBe(80); // a terminal that does not know its width
     expect(screenOf({ isTTY: false, columns: 0 }, {})).toMatchObject({ isTerminal: false, hasColour: false });
     const text = render(withError("one", 0).sorted(), { ...terminal, hasColour: true });
     expect(text).toContain("\u001b[31merror:\u001b[0m wrong");
