@@ -49,6 +49,7 @@ class Linker {
   private readonly files: DeclaredFile[];
   private readonly views: ReadonlyMap<FileModel, View>;
   private readonly optionViews: ReadonlyMap<FileModel, View>;
+  private readonly packings: (() => void)[] = [];
   private readonly extensions = new Map<Schema, Map<number, FieldModel>>();
 
   constructor(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics) {
@@ -66,6 +67,7 @@ class Linker {
     for (const file of this.files) this.resolveMethods(file);
     for (const file of this.files) this.readOptions(file);
     for (const file of this.files) settleFeatures(file);
+    for (const pack of this.packings) pack();
     return { files: this.files };
   }
 
@@ -163,10 +165,12 @@ class Linker {
 
   private readOptions(file: DeclaredFile): void {
     const view = this.optionViews.get(file.model)!;
+    const { symbols, diagnostics, packings } = this;
+    const shared = { symbols, diagnostics, packLater: (pack: () => void) => packings.push(pack) };
     for (const { element, syntax, schema, scope } of file.options) {
       const type = this.symbols.get(`google.protobuf.${schema}`);
       if (type?.kind !== "message") continue;
-      const context = { symbols: this.symbols, diagnostics: this.diagnostics, view, source: file.syntax.source, scope };
+      const context = { ...shared, view, source: file.syntax.source, scope };
       element.options = this.optionsOf(syntax, type, schema, context);
       if (schema === "FieldOptions") readPseudoOptions(element as FieldModel, syntax.options, context);
     }

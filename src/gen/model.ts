@@ -222,6 +222,16 @@ export interface FileModel extends Element {
   readonly extensions: FieldModel[];
 }
 
+/** The key and the value of a map's entry, as fields. */
+export function entryFields(map: FieldModel): [key: FieldModel, value: FieldModel] {
+  const single = { ...map, extendee: undefined, oneof: undefined, cardinality: "single", mapKey: undefined } as const;
+  const keyType: FieldType = { kind: "scalar", scalar: map.mapKey! };
+  return [
+    { ...single, name: "key", number: 1, type: keyType },
+    { ...single, name: "value", number: 2 },
+  ];
+}
+
 /** All messages of a file, nested ones after what holds them. */
 export function allMessages(holder: { readonly messages: readonly MessageModel[] }): MessageModel[] {
   return holder.messages.flatMap((message) => [message, ...allMessages(message)]);

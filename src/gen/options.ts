@@ -3,7 +3,9 @@
 // digit, and an identifier is an enum value only where the schema has an enum.
 
 import { roundToFloat } from "./descriptor/float-text.js";
+import { encodeOptions } from "./descriptor/option-bytes.js";
 import {
+  entryFields,
   type FieldModel,
   type FieldType,
   type MessageModel,
@@ -39,6 +41,8 @@ export interface OptionContext {
   readonly source: SourceFile;
   /** The full name of what the options are written in. */
   readonly scope: string;
+  /** Runs something once it is settled how every field is encoded; what was given first runs first. */
+  packLater(pack: () => void): void;
 }
 
 /** Reads options into a message of type `schema`. */
@@ -171,13 +175,13 @@ class OptionReader {
       return;
     }
     const held = this.context.symbols.get(name.text.slice(name.text.lastIndexOf("/") + 1));
-    if (held?.kind !== "message") {
+    if (held?.kind !== "message" || !ANY_PREFIXES.includes(name.text.slice(0, name.text.lastIndexOf("/")))) {
       this.error(name.offset, `unknown type "${name.text}"`);
       return;
     }
     const message = this.message(value, held);
     result.put(typeUrl, name.text);
-    if (message !== undefined) result.put(bytes, message);
+    if (message instanceof OptionMessage) this.context.packLater(() => result.put(bytes, encodeOptions(message)));
   }
 
   private enumValue(
@@ -285,18 +289,11 @@ class OptionReader {
   }
 }
 
+/** What may stand before the name of a type in a written-out Any. */
+const ANY_PREFIXES: readonly string[] = ["type.googleapis.com", "type.googleprod.com"];
+
 /** How protobuf's text format may write a bool, beside 0 and 1. */
 const TEXT_BOOLS = new Set(["true", "True", "t", "false", "False", "f"]);
-
-/** The key and the value of a map's entry, as fields. */
-export function entryFields(map: FieldModel): [key: FieldModel, value: FieldModel] {
-  const single = { ...map, extendee: undefined, oneof: undefined, cardinality: "single", mapKey: undefined } as const;
-  const keyType: FieldType = { kind: "scalar", scalar: map.mapKey! };
-  return [
-    { ...single, name: "key", number: 1, type: keyType },
-    { ...single, name: "value", number: 2 },
-  ];
-}
 
 function stepInto(message: OptionMessage, field: FieldModel): OptionMessage {
   const known = message.message(OptionMessage.keyOf(field));

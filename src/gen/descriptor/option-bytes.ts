@@ -5,6 +5,7 @@
 import * as wire from "../../codec/protobuf.js";
 import { Writer } from "../../codec/writer.js";
 import {
+  entryFields,
   type FieldModel,
   type FieldType,
   type MessageModel,
@@ -12,7 +13,6 @@ import {
   type OptionResult,
   type Scalar,
 } from "../model.js";
-import { entryFields } from "../options.js";
 import { SCALAR_TRAITS, tagOf } from "../scalars.js";
 
 /** The extension of a message type that has this number. */

@@ -7,6 +7,7 @@ import { EDITION_NUMBERS } from "../features.js";
 import {
   type EnumModel,
   type ExtensionRangeModel,
+  entryFields,
   type FieldModel,
   type FieldType,
   type MessageModel,
@@ -17,7 +18,6 @@ import {
   type ServiceModel,
 } from "../model.js";
 import { jsonName } from "../names.js";
-import { entryFields } from "../options.js";
 import type { EnumSyntax, ImportSyntax, MessageSyntax, NumberRange, Visibility } from "../syntax.js";
 import type {
   DescriptorProto_ExtensionRangeInit,
