@@ -9,7 +9,7 @@ import { dirname, join, resolve } from "node:path";
 
 const HOME = resolve("build/corpora");
 const MODULES = join(HOME, "node_modules");
-const PACKAGES = ["google-proto-files@5.0.3", "@grpc/grpc-js-xds@1.14.1", "typescript@5.9.3"];
+const PACKAGES = ["google-proto-files@5.0.3", "@grpc/grpc-js-xds@1.14.1", "@bufbuild/buf@1.75.0", "typescript@5.9.3"];
 const XDS = join(MODULES, "@grpc/grpc-js-xds/deps");
 
 const CORPORA = [
@@ -153,7 +153,7 @@ function compareWithBuf(name, roots, files) {
     cpSync(pathIn([...roots, resolve("proto")], file), join(folder, file));
   }
   const set = join(HOME, `${name}-editions.binpb`);
-  if (run(resolve("node_modules/.bin/buf"), ["build", "-o", set], { cwd: folder })) compareLinks("buf", set, [folder]);
+  if (run(join(MODULES, ".bin/buf"), ["build", "-o", set], { cwd: folder })) compareLinks("buf", set, [folder]);
 }
 
 function compareLinks(by, set, roots) {
