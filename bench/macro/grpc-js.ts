@@ -2,7 +2,7 @@
 // and decoder on both sides. protobufjs reads 64-bit numbers as Long objects; the client turns them into the bigints
 // of the benchmark's message by their two halves, which costs next to nothing. The server returns what it decoded.
 
-import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
   Client,
@@ -30,9 +30,7 @@ interface WireMessage {
   readonly payload: Uint8Array;
 }
 
-/** Found through the package's own name, so that sources and compiled modules read the same manifest. */
-const PACKAGE = dirname(createRequire(import.meta.url).resolve("sluice/package.json"));
-const PROTO = join(PACKAGE, "bench/proto/bench/v1/echo.proto");
+const PROTO = locate("bench/proto/bench/v1/echo.proto");
 
 const type = protobuf.loadSync(PROTO).lookupType("bench.v1.EchoMessage");
 const encode = (message: WireMessage): Buffer => type.encode(message).finish() as Buffer;
@@ -111,3 +109,11 @@ async function connect(address: string): Promise<EchoCaller> {
 
 /** grpc-js, as the benchmark runs it. */
 export const grpcJs: Peer = { serve, connect };
+
+/** Finds a file of this project from wherever this module runs: as a source, or compiled into a folder of its own. */
+function locate(path: string): string {
+  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    if (existsSync(join(folder, path))) return join(folder, path);
+  }
+  throw new Error(`${path} is in no folder above ${import.meta.dirname}`);
+}
