@@ -17,6 +17,11 @@ export interface Peer {
   readonly agent: string;
 }
 
+/** The other end of `session`. */
+export function peerOf({ remote, peer }: Session): Peer {
+  return { remote, id: peer.peerId, agent: peer.agent };
+}
+
 /** One call, as its handler sees it. It may be kept; after the call has ended its fields no longer change. */
 export class CallContext implements IncomingContext {
   /** The method being served. */
@@ -39,7 +44,7 @@ export class CallContext implements IncomingContext {
 
   /** Who calls. */
   get peer(): Peer {
-    return { remote: this.session.remote, id: this.session.peer.peerId, agent: this.session.peer.agent };
+    return peerOf(this.session);
   }
 
   /** What the caller sent beside the request. */

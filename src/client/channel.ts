@@ -2,7 +2,7 @@
 
 import { EventEmitter } from "node:events";
 import type { Caller, CallOptions } from "../call/caller.js";
-import type { Peer } from "../call/context.js";
+import { type Peer, peerOf } from "../call/context.js";
 import { Dispatcher } from "../call/dispatch.js";
 import { composeCall, type UnaryCall } from "../call/interceptors.js";
 import type { AnyMethod, Method, Service } from "../codec/method.js";
@@ -10,7 +10,6 @@ import { Code, localError, type RpcError } from "../codec/status.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import { OutgoingCall } from "../transport/outgoing-call.js";
 import { type Address, parseAddress } from "../transport/pipe.js";
-import type { Session } from "../transport/session.js";
 import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
 import type { Carrier, ChannelState } from "./carrier.js";
 import { Dialer } from "./dialer.js";
@@ -197,8 +196,4 @@ function expired(method: AnyMethod, timeoutMs: number): RpcError {
       "safe",
     );
   return localError(Code.INVALID_ARGUMENT, `${method.path}: timeoutMs is not a number: ${String(timeoutMs)}`, "never");
-}
-
-function peerOf(session: Session): Peer {
-  return { remote: session.remote, id: session.peer.peerId, agent: session.peer.agent };
 }

@@ -1,7 +1,7 @@
 // A server: listens on one or more addresses, serves the services it was given on every connection, and drains.
 
 import { EventEmitter } from "node:events";
-import type { Peer } from "../call/context.js";
+import { type Peer, peerOf } from "../call/context.js";
 import { Dispatcher } from "../call/dispatch.js";
 import { CloseReason } from "../codec/frame.js";
 import type { Service } from "../codec/method.js";
@@ -182,8 +182,4 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
 /** Makes a server that serves nothing yet. Throws `RpcError` INVALID_ARGUMENT for an option that cannot be. */
 export function createServer(options: ServerOptions = {}): Server {
   return new Server(resolveServerOptions(options));
-}
-
-function peerOf(session: Session): Peer {
-  return { remote: session.remote, id: session.peer.peerId, agent: session.peer.agent };
 }
