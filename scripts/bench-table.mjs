@@ -16,7 +16,8 @@ const count = (value) =>
     : value >= 1e5
       ? `${Math.round(value / 1e3)} k`
       : `${(value / 1e3).toFixed(1)} k`;
-const time = (us) => (us >= 1000 ? `${(us / 1000).toPrecision(3)} ms` : `${Math.round(us)} us`);
+const time = (us) =>
+  us < 999.5 ? `${us.toFixed(0)} us` : `${(us / 1000).toFixed(us < 9995 ? 2 : us < 99_950 ? 1 : 0)} ms`;
 const cell = (system, calls) => {
   const row = rows.find((each) => nameOf(each) === system && each.outstanding === calls);
   return row === undefined ? "-" : `${count(row.callsPerSecond)} (${time(row.p50Us)}, ${time(row.p99Us)})`;

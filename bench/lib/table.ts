@@ -46,23 +46,26 @@ export function formatBars(bars: readonly Bar[], width = 50): string[] {
   });
 }
 
+/** `value` with so many digits that mean something, never with an exponent: `0.042`, `1.53`, `100`. */
+export function formatDigits(value: number, digits: number): string {
+  const rounded = Number(value.toPrecision(digits));
+  const before = rounded === 0 ? 1 : Math.floor(Math.log10(Math.abs(rounded))) + 1;
+  return rounded.toFixed(Math.max(0, digits - before));
+}
+
 /** A count for people: `668 k`, `2.21 M`, three digits that mean something. */
 export function formatCount(value: number): string {
-  if (value >= 999_500) return `${(value / 1e6).toPrecision(3)} M`;
-  if (value >= 99_950) return `${(value / 1e3).toFixed(0)} k`;
-  if (value >= 1000) return `${(value / 1e3).toPrecision(3)} k`;
-  return value.toFixed(0);
+  if (value >= 999_500) return `${formatDigits(value / 1e6, 3)} M`;
+  return value >= 999.5 ? `${formatDigits(value / 1e3, 3)} k` : value.toFixed(0);
 }
 
 /** Microseconds for people: `61 us`, `1.53 ms`, `2.10 s`. */
 export function formatMicroseconds(us: number): string {
-  if (us >= 999_500) return `${(us / 1e6).toPrecision(3)} s`;
-  if (us >= 1000) return `${(us / 1000).toPrecision(3)} ms`;
-  return `${us >= 100 ? us.toFixed(0) : us.toPrecision(2)} us`;
+  if (us >= 999_500) return `${formatDigits(us / 1e6, 3)} s`;
+  return us >= 999.5 ? `${formatDigits(us / 1e3, 3)} ms` : `${formatDigits(us, us < 99.5 ? 2 : 3)} us`;
 }
 
-/** A ratio for people: `0.87x`, `53x`. */
+/** A ratio for people: `0.87x`, `53.2x`, `349x`. */
 export function formatRatio(ratio: number): string {
-  if (!Number.isFinite(ratio)) return "-";
-  return `${ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(ratio < 1 ? 2 : 3)}x`;
+  return Number.isFinite(ratio) ? `${formatDigits(ratio, ratio < 0.995 ? 2 : 3)}x` : "-";
 }

@@ -4,7 +4,15 @@
 import { availableParallelism, cpus } from "node:os";
 import { canPin } from "../lib/child.js";
 import { median, spread } from "../lib/statistics.js";
-import { type Column, formatBars, formatCount, formatMicroseconds, formatRatio, formatTable } from "../lib/table.js";
+import {
+  type Column,
+  formatBars,
+  formatCount,
+  formatDigits,
+  formatMicroseconds,
+  formatRatio,
+  formatTable,
+} from "../lib/table.js";
 import type { Cell, Measurement } from "./cell.js";
 
 /** One cell's medians. */
@@ -147,9 +155,9 @@ function formatRow(row: Row, group: readonly Row[]): string[] {
     `${(row.spread * 100).toFixed(0)}%`,
     formatMicroseconds(row.p50Us),
     formatMicroseconds(row.p99Us),
-    row.cpuUsPerCall.toPrecision(3),
-    row.clientCpuUsPerCall.toPrecision(3),
-    row.serverCpuUsPerCall.toPrecision(3),
+    formatDigits(row.cpuUsPerCall, 3),
+    formatDigits(row.clientCpuUsPerCall, 3),
+    formatDigits(row.serverCpuUsPerCall, 3),
     String(row.connections),
     formatCount(row.connectionsOpened),
     String(row.errors),
