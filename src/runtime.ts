@@ -1,7 +1,7 @@
 // All that generated code imports: message types and the functions their codecs are made of, the well-known types, and
 // what describes services and carries calls.
 
-export type { Caller, CallOptions } from "./call/caller.js";
+export type { BidiStream, Caller, CallOptions, ClientStream, ServerStream } from "./call/caller.js";
 export type { CallContext } from "./call/context.js";
 export * from "./codec/json-value.js";
 export * from "./codec/message-runtime.js";

@@ -75,7 +75,7 @@ function backlogOf(subscription: string): Backlog {
   return backlog;
 }
 
-/** Handlers that refuse every method of a service. Spread under those that exist, they make it complete. */
+/** Handlers that refuse every method of a service, streaming ones too. Spread under those that exist, they make it complete. */
 function unimplemented<Handlers extends object>(service: Service<Handlers>): Handlers {
   const refusals = Object.values(service.methods).map(({ localName, path }) => {
     const refuse = (): never => {

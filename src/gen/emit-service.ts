@@ -1,11 +1,19 @@
 // What a service becomes: the client class, the interface of its handlers, and the descriptor that both sides share.
-// Only unary rpcs can be called and handled; streaming ones are described, and their absence is documented.
+// A side of an rpc that streams is a call object in the client and an iterable in the handlers.
 
 import { emitServiceOptions, methodOptions, serviceOptions } from "./emit-options.js";
 import { deprecation } from "./emit-types.js";
 import type { MethodModel, ServiceModel } from "./model.js";
 import { docComment, literal, propertyKey } from "./printer.js";
 import type { Target } from "./target.js";
+
+/** The function of a `Caller` that carries a kind of rpc. */
+const CARRIERS: Readonly<Record<MethodModel["methodKind"], string>> = {
+  unary: "unary",
+  "client-streaming": "clientStream",
+  "server-streaming": "serverStream",
+  "bidi-streaming": "bidiStream",
+};
 
 /** Emits everything for one service. */
 export function emitService(target: Target, service: ServiceModel): void {
@@ -18,46 +26,68 @@ export function emitService(target: Target, service: ServiceModel): void {
 function emitClient(target: Target, service: ServiceModel): void {
   const { printer } = target;
   const caller = target.runtimeType("Caller");
-  printer.line(...docComment(service.comment, [...absentMethods(service), ...deprecation(service)]));
+  printer.line(...docComment(service.comment, deprecation(service)));
   printer.block(`export class ${service.clientName} {`, () => {
     printer.line(`private readonly caller: ${caller};`, "");
     printer.block(`constructor(caller: ${caller}) {`, () => printer.line("this.caller = caller;"));
-    for (const method of unaryMethods(service)) emitCall(target, service, method);
+    for (const method of service.methods) emitCall(target, service, method);
   });
   printer.line("");
 }
 
 function emitCall(target: Target, service: ServiceModel, method: MethodModel): void {
   const { printer } = target;
-  const request = target.messageInitType(method.input);
-  const options = target.runtimeType("CallOptions");
-  const signature = `${propertyKey(method.localName)}(request: ${request}, options?: ${options})`;
+  const options = `options?: ${target.runtimeType("CallOptions")}`;
+  const request = `request: ${target.messageInitType(method.input)}`;
+  const parameters = streamsRequests(method) ? options : `${request}, ${options}`;
+  const passed = streamsRequests(method) ? "options" : "request, options";
   printer.line("", ...docComment(method.comment, deprecation(method)));
-  printer.block(`${signature}: Promise<${target.messageType(method.output)}> {`, () => {
-    printer.line(`return this.caller.unary(${service.localName}.methods.${method.localName}, request, options);`);
+  printer.block(`${propertyKey(method.localName)}(${parameters}): ${callType(target, method)} {`, () => {
+    const descriptor = `${service.localName}.methods.${method.localName}`;
+    printer.line(`return this.caller.${CARRIERS[method.methodKind]}(${descriptor}, ${passed});`);
   });
+}
+
+/** What a client's function gives back. */
+function callType(target: Target, { methodKind, input, output }: MethodModel): string {
+  const request = target.messageInitType(input);
+  const reply = target.messageType(output);
+  switch (methodKind) {
+    case "unary":
+      return `Promise<${reply}>`;
+    case "client-streaming":
+      return `${target.runtimeType("ClientStream")}<${request}, ${reply}>`;
+    case "server-streaming":
+      return `${target.runtimeType("ServerStream")}<${reply}>`;
+    case "bidi-streaming":
+      return `${target.runtimeType("BidiStream")}<${request}, ${reply}>`;
+  }
 }
 
 function emitHandlers(target: Target, service: ServiceModel): void {
   const { printer } = target;
-  const doc = docComment(`What implements {@link ${service.localName}}.`, absentMethods(service));
-  const methods = unaryMethods(service);
-  printer.line(...doc);
-  if (methods.length === 0) {
+  printer.line(...docComment(`What implements {@link ${service.localName}}.`));
+  if (service.methods.length === 0) {
     printer.line(`export type ${service.handlersName} = Record<never, never>;`, "");
     return;
   }
-  const context = target.runtimeType("CallContext");
   printer.block(`export interface ${service.handlersName} {`, () => {
-    for (const method of methods) {
-      const reply = target.messageInitType(method.output);
-      printer.line(...docComment(method.comment, deprecation(method)));
-      printer.line(
-        `${propertyKey(method.localName)}(request: ${target.messageType(method.input)}, ctx: ${context}): ${reply} | Promise<${reply}>;`,
-      );
+    for (const method of service.methods) {
+      printer.line(...docComment(method.comment, deprecation(method)), handlerType(target, method));
     }
   });
   printer.line("");
+}
+
+/** The signature of an rpc's handler. */
+function handlerType(target: Target, method: MethodModel): string {
+  const request = target.messageType(method.input);
+  const reply = target.messageInitType(method.output);
+  const parameter = streamsRequests(method) ? `requests: AsyncIterable<${request}>` : `request: ${request}`;
+  const result = streamsReplies(method)
+    ? `AsyncIterable<${reply}> | Iterable<${reply}>`
+    : `${reply} | Promise<${reply}>`;
+  return `${propertyKey(method.localName)}(${parameter}, ctx: ${target.runtimeType("CallContext")}): ${result};`;
 }
 
 function emitDescriptor(target: Target, service: ServiceModel): void {
@@ -119,11 +149,10 @@ function methodSpec(target: Target, service: ServiceModel, method: MethodModel):
   ];
 }
 
-function unaryMethods(service: ServiceModel): MethodModel[] {
-  return service.methods.filter(({ methodKind }) => methodKind === "unary");
+function streamsRequests({ methodKind }: MethodModel): boolean {
+  return methodKind === "client-streaming" || methodKind === "bidi-streaming";
 }
 
-function absentMethods(service: ServiceModel): string[] {
-  const absent = service.methods.filter(({ methodKind }) => methodKind !== "unary").map(({ name }) => name);
-  return absent.length === 0 ? [] : [`Not here, because this version has no streams: ${absent.join(", ")}.`];
+function streamsReplies({ methodKind }: MethodModel): boolean {
+  return methodKind === "server-streaming" || methodKind === "bidi-streaming";
 }

@@ -61,7 +61,7 @@ export function generateFrom(
   options: EmitOptions,
 ): Generated {
   const diagnostics = new Diagnostics();
-  const models = compileSyntaxes(syntaxes, names, diagnostics);
+  const models = compileSyntaxes(syntaxes, diagnostics);
   const named = new Set(names);
   return emitAll(
     models.filter(({ name }) => named.has(name)),
@@ -79,14 +79,10 @@ function emitAll(wanted: readonly FileModel[], options: EmitOptions, diagnostics
 
 /** The model of the named manifests and everything they import. Mistakes go to `diagnostics`. */
 export function compile(names: readonly string[], reader: ManifestReader, diagnostics: Diagnostics): FileModel[] {
-  return compileSyntaxes(load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics), names, diagnostics);
+  return compileSyntaxes(load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics), diagnostics);
 }
 
-function compileSyntaxes(
-  syntaxes: readonly FileSyntax[],
-  names: readonly string[],
-  diagnostics: Diagnostics,
-): FileModel[] {
+function compileSyntaxes(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics): FileModel[] {
   const { files } = link(syntaxes, diagnostics);
   for (const file of files) validate(file, diagnostics);
   const models = files.map(({ model }) => model);
@@ -94,8 +90,6 @@ function compileSyntaxes(
     assignNames(model);
     for (const service of model.services) assignPolicies(service, diagnostics);
   }
-  const named = new Set(names);
-  for (const model of models) if (named.has(model.name)) warnOfStreams(model, diagnostics);
   return models;
 }
 
@@ -150,14 +144,4 @@ function withNeeded(files: readonly FileModel[], options: EmitOptions): FileMode
   const wanted = new Set<FileModel>(files);
   for (const file of wanted) for (const needed of neededFiles(file, options)) wanted.add(needed);
   return [...wanted];
-}
-
-function warnOfStreams({ services }: FileModel, diagnostics: Diagnostics): void {
-  for (const { position, methodKind, fullName } of services.flatMap(({ methods }) => methods)) {
-    if (methodKind === "unary") continue;
-    diagnostics.warning(
-      position,
-      `${fullName} is ${methodKind}; this version has no streams, so client and handlers leave it out`,
-    );
-  }
 }

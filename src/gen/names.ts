@@ -29,8 +29,8 @@ const TYPE_KEYWORDS = words(
 
 /** Globals that generated code uses or that would confuse its readers. */
 const GLOBALS =
-  words(`Array BigInt Boolean Buffer Date Error Function globalThis Infinity Map Math NaN Number Object Promise
-   Proxy Record Reflect RegExp Set String Symbol Uint8Array`);
+  words(`Array AsyncIterable BigInt Boolean Buffer Date Error Function globalThis Infinity Iterable Map Math NaN Number
+   Object Promise Proxy Record Reflect RegExp Set String Symbol Uint8Array`);
 
 /** Properties that every object has: as field names they would read as set where they are not. */
 const OBJECT_PROPERTIES =

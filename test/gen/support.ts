@@ -1,8 +1,9 @@
 // For tests of the generator: manifests given as text become generated files in a folder that git ignores, and their
 // modules are imported from there, so that what a test runs is exactly what a user would.
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import protobuf from "protobufjs";
 import type { MessageType } from "../../src/codec/message.js";
@@ -10,7 +11,8 @@ import { DEFAULT_EMIT_OPTIONS, generate } from "../../src/gen/generate.js";
 import { BUNDLED_ROOT, FolderReader, type ManifestReader, MemoryReader } from "../../src/gen/load.js";
 import type { EmitOptions } from "../../src/gen/target.js";
 
-const OUTPUT = fileURLToPath(new URL("../../build/test-gen/", import.meta.url));
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const OUTPUT = join(REPOSITORY, "build/test-gen");
 
 /** The generated text of test.proto, given as text, alone or with what it imports. Fails if a manifest has errors. */
 export function generateText(
@@ -56,6 +58,29 @@ export async function importGenerated(
   const first = Object.keys(texts)[0]!;
   const root = generateInto(folder, [first], new MemoryReader(texts), options);
   return importFile(join(root, first.replace(/\.proto$/, ".ts")));
+}
+
+/** What the compiler has against the files of a generated folder, under every flag that this project sets. */
+export function compileErrors(folder: string): string[] {
+  const config = {
+    extends: join(REPOSITORY, "tsconfig.json"),
+    compilerOptions: {
+      paths: { "sluice/runtime": [join(REPOSITORY, "src/runtime.ts")] },
+      allowImportingTsExtensions: true,
+    },
+    include: ["**/*.ts"],
+    exclude: [],
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  const inFolder = (line: string): boolean => line.startsWith(relative(REPOSITORY, folder));
+  return typeCheck(folder).filter((line) => inFolder(line) || line.startsWith("error TS"));
+}
+
+function typeCheck(project: string): string[] {
+  const args = [join(REPOSITORY, "node_modules/typescript/bin/tsc"), "-p", project];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: REPOSITORY, encoding: "utf8" });
+  if (status !== 0 && !stdout.includes("error TS")) throw new Error(`tsc failed: ${stderr}`);
+  return stdout.split("\n");
 }
 
 /** Imports a generated file. */
