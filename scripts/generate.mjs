@@ -23,6 +23,8 @@ const JOBS = [
     out: "src/gen/descriptor",
     committed: true,
   },
+  // What Google and gRPC have made standard.
+  { args: "proto/google/rpc -I proto --runtime ../../runtime.js", out: "src/standard/gen", committed: true },
   { args: "bench/proto", out: "bench/gen", committed: true },
   { args: "test/support/proto", out: "test/support/gen", committed: true },
   { args: "examples/push/proto", out: "examples/push/gen", committed: false },

@@ -15,7 +15,7 @@ const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language
   text: text as string,
 }));
 const [proto] = blocks.filter(({ language }) => language === "proto");
-const [server, client, json, testing] = blocks.filter(({ language }) => language === "ts");
+const [server, client, json, testing, details] = blocks.filter(({ language }) => language === "ts");
 const [output] = blocks.filter(({ language }) => language === "");
 
 const compilerOptions = {
@@ -44,6 +44,7 @@ beforeAll(() => {
     "client.ts": client,
     "json.ts": json,
     "testing.ts": testing,
+    "details.ts": details,
   };
   for (const [name, block] of Object.entries(files)) writeFileSync(join(project, name), block?.text ?? "");
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
@@ -78,6 +79,11 @@ test("the testing example prints what its comment says", () => {
 test("the JSON example prints what its comment says", () => {
   const expected = /console\.log\(text.* \/\/ (.*)/.exec(json?.text ?? "")?.[1];
   expect(run("out/json.js")).toBe(`${expected}\n`);
+});
+
+test("the example of error details prints what its comment says", () => {
+  const expected = /console\.log\(field.* \/\/ (.*)/.exec(details?.text ?? "")?.[1];
+  expect(run("out/details.js")).toBe(`${expected}\n`);
 });
 
 test("every file that README links to exists", () => {
