@@ -103,7 +103,7 @@ class JsonEmitter {
     printer.line(`/** {@link ${message.localName}} in JSON. */`);
     const head = `export const ${jsonName(message)}: ${type}<${types}> = /* @__PURE__ */ new ${type}(${name}, () => [`;
     if (message.fields.length === 0) printer.line(`${head}]);`);
-    else printer.block(head, () => printer.line(...message.fields.map((field) => this.field(field))), "]);");
+    else printer.block(head, () => printer.line(...withOwnNames(message).map((field) => this.field(field))), "]);");
     printer.line("");
   }
 
@@ -167,6 +167,15 @@ class JsonEmitter {
   private specifier(path: string): string {
     return specifierOf(this.path, path, this.options.importExtension);
   }
+}
+
+/** Of fields that clash in JSON, one has the name; the others have those of the manifest, which all readers of JSON take. */
+function withOwnNames({ fields }: MessageModel): FieldModel[] {
+  const owners = new Map<string, FieldModel>();
+  for (const field of fields) {
+    if (!owners.has(field.jsonName) || field.name === field.jsonName) owners.set(field.jsonName, field);
+  }
+  return fields.map((field) => (owners.get(field.jsonName) === field ? field : { ...field, jsonName: field.name }));
 }
 
 type Named = Pick<MessageModel | EnumModel | FieldModel, "localName">;

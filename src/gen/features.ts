@@ -10,11 +10,26 @@ const EDITION_2023: Features = {
   packed: true,
   verifyUtf8: true,
   delimited: false,
+  legacyJson: false,
 };
 
 const DEFAULTS: Readonly<Record<Edition, Features>> = {
-  proto2: { presence: "explicit", closedEnums: true, packed: false, verifyUtf8: false, delimited: false },
-  proto3: { presence: "implicit", closedEnums: false, packed: true, verifyUtf8: true, delimited: false },
+  proto2: {
+    presence: "explicit",
+    closedEnums: true,
+    packed: false,
+    verifyUtf8: false,
+    delimited: false,
+    legacyJson: true,
+  },
+  proto3: {
+    presence: "implicit",
+    closedEnums: false,
+    packed: true,
+    verifyUtf8: true,
+    delimited: false,
+    legacyJson: false,
+  },
   "2023": EDITION_2023,
   "2024": EDITION_2023,
   "2026": EDITION_2023,
@@ -54,5 +69,6 @@ export function overrideFeatures(parent: Features, options: OptionMessage): Feat
     packed: choose("repeated_field_encoding", 1, parent.packed),
     verifyUtf8: choose("utf8_validation", 2, parent.verifyUtf8),
     delimited: choose("message_encoding", 2, parent.delimited),
+    legacyJson: choose("json_format", 2, parent.legacyJson),
   };
 }

@@ -84,6 +84,8 @@ export interface Features {
   readonly packed: boolean;
   readonly verifyUtf8: boolean;
   readonly delimited: boolean;
+  /** True where fields may clash in JSON. */
+  readonly legacyJson: boolean;
 }
 
 /** What every part of the model has. */

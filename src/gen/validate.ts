@@ -5,10 +5,10 @@ import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending } from "./decla
 import { entryName } from "./descriptor/to-descriptor.js";
 import { isPackable } from "./link.js";
 import type { EnumModel, FieldModel, MessageModel, MethodModel } from "./model.js";
-import { jsonName } from "./names.js";
 import { MAX_FIELD_NUMBER } from "./parser.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
 import type { EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
+import { reportJsonClashes, reportValueClashes } from "./validate-names.js";
 import { type OwnedRange, type Report, reportOverlaps, reportRepeatedNames } from "./validate-ranges.js";
 import { isVisible } from "./visibility.js";
 
@@ -51,7 +51,7 @@ class Validator {
     if (this.isProto3) {
       for (const range of syntax.extensionRanges) this.error(range, "proto3 messages have no extension ranges");
     }
-    this.jsonNames(model);
+    reportJsonClashes(model, this.diagnostics);
     this.reservedNames(syntax);
     this.mapEntries(model);
     const owned = (what: OwnedRange["what"], ranges: readonly NumberRange[]): OwnedRange[] =>
@@ -72,17 +72,6 @@ class Validator {
   }
 
   private readonly report: Report = (at, text) => this.error(at, text);
-
-  /** Two fields whose names differ in the manifest but not in JSON (or in TypeScript). */
-  private jsonNames(model: MessageModel): void {
-    const seen = new Map<string, FieldModel>();
-    for (const field of model.fields) {
-      const name = field.jsonName || jsonName(field.name);
-      const other = seen.get(name);
-      if (other === undefined) seen.set(name, field);
-      else this.error(field.position, `"${field.name}" and "${other.name}" are both "${name}" in JSON`);
-    }
-  }
 
   private reservedNames(syntax: MessageSyntax): void {
     reportRepeatedNames(syntax.reservedNames, this.report);
@@ -228,6 +217,7 @@ class Validator {
       );
     }
     this.enumNumbers(model, syntax);
+    reportValueClashes(model, this.diagnostics);
   }
 
   private enumNumbers(model: EnumModel, syntax: EnumSyntax): void {

@@ -2,7 +2,8 @@
 // modules are imported from there, so that what a test runs is exactly what a user would.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import protobuf from "protobufjs";
@@ -60,12 +61,29 @@ export async function importGenerated(
   return importFile(join(root, first.replace(/\.proto$/, ".ts")));
 }
 
+/** True if protoc is installed; it is the other opinion about what a manifest means. */
+export const hasProtoc: boolean = spawnSync("protoc", ["--version"]).status === 0;
+
+/** What the installed protoc says of test.proto, given as text, alone or with what it imports. */
+export function askProtoc(manifests: string | Readonly<Record<string, string>>): { accepted: boolean; said: string } {
+  const texts = typeof manifests === "string" ? { "test.proto": manifests } : manifests;
+  const folder = mkdtempSync(join(tmpdir(), "sluice-protoc-"));
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text);
+  const args = ["-I", folder, "-I", BUNDLED_ROOT, "-o", join(folder, "set.binpb"), "test.proto"];
+  const { status, stderr } = spawnSync("protoc", args, { encoding: "utf8" });
+  rmSync(folder, { recursive: true });
+  return { accepted: status === 0, said: stderr };
+}
+
 /** What the compiler has against the files of a generated folder, under every flag that this project sets. */
 export function compileErrors(folder: string): string[] {
   const config = {
     extends: join(REPOSITORY, "tsconfig.json"),
     compilerOptions: {
-      paths: { "sluice/runtime": [join(REPOSITORY, "src/runtime.ts")] },
+      paths: {
+        "sluice/runtime": [join(REPOSITORY, "src/runtime.ts")],
+        "sluice/json": [join(REPOSITORY, "src/json.ts")],
+      },
       allowImportingTsExtensions: true,
     },
     include: ["**/*.ts"],
