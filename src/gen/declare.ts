@@ -125,6 +125,7 @@ class Declarer {
       localName: "",
       initName: "",
       defaultsName: "",
+      optionsName: "",
     };
     this.declare(model, syntax, "MessageOptions", scope);
     const inside = model.fullName;
@@ -205,6 +206,7 @@ class Declarer {
       values: [],
       ...reservations(syntax),
       localName: "",
+      optionsName: "",
     };
     this.declare(model, syntax, "EnumOptions", scope);
     for (const valueSyntax of syntax.values) {

@@ -1,10 +1,13 @@
 // What generated code tells about a manifest's own options and defaults: a constant with the custom options of a service
-// and its methods, and one with the defaults of a message's fields. Only literals are emitted, so that the constants
-// have exact types; sluice's own options are not among them, since they are policy.
+// and its methods, of a message and its fields, of an enum and its values, and one with the defaults of a message's
+// fields. Only literals are emitted, so that the constants have exact types; nothing refers to those of messages and
+// enums, so that a program that does not use them is without them.
 
+import { customKeys, hasCustomOptions, visibleKeys } from "./custom-options.js";
 import { fieldType } from "./emit-types.js";
 import {
   type Element,
+  type EnumModel,
   type FieldModel,
   type MessageModel,
   type MethodModel,
@@ -15,18 +18,53 @@ import {
 import { docComment, LINE_WIDTH, literal, propertyKey } from "./printer.js";
 import type { Target } from "./target.js";
 
+type Holder = Pick<Element, "options">;
 type Literal = string | readonly Literal[] | { readonly [key: string]: Literal };
 
 /** Emits the constant with a service's custom options; nothing if it has none. */
 export function emitServiceOptions(target: Target, service: ServiceModel): void {
-  const methods = service.methods.filter(hasCustomOptions);
-  if (methods.length === 0 && !hasCustomOptions(service)) return;
+  if (![service, ...service.methods].some(hasCustomOptions)) return;
   const value: Literal = {
-    ...(hasCustomOptions(service) ? { service: customOptions(service) } : {}),
-    methods: Object.fromEntries(methods.map((method) => [method.localName, customOptions(method)])),
+    ...ownOptions("service", service),
+    methods: optionsByKey(service.methods.map((method) => [method.localName, method])),
   };
   const doc = `The custom options that the manifest gives {@link ${service.localName}} and its methods.`;
-  target.printer.line(...docComment(doc), `export const ${service.optionsName} = ${write(value, "")} as const;`, "");
+  emitConstant(target, service.optionsName, value, doc);
+}
+
+/** Emits the constant with the custom options of a message, its fields and its oneofs; nothing if there are none. */
+export function emitMessageOptions(target: Target, message: MessageModel): void {
+  const { optionsName, localName, oneofs } = message;
+  if (optionsName === "") return;
+  const value: Literal = {
+    ...ownOptions("message", message),
+    fields: optionsByKey(withKeys(message).map(({ key, field }) => [key, field])),
+    ...(oneofs.some(hasCustomOptions) ? { oneofs: optionsByKey(oneofs.map((oneof) => [oneof.localName, oneof])) } : {}),
+  };
+  emitConstant(target, optionsName, value, `The custom options of {@link ${localName}} and its fields.`);
+}
+
+/** Emits the constant with the custom options of an enum and its values; nothing if there are none. */
+export function emitEnumOptions(target: Target, { optionsName, localName, ...declared }: EnumModel): void {
+  if (optionsName === "") return;
+  const value: Literal = {
+    ...ownOptions("enum", declared),
+    values: optionsByKey(declared.values.map((value) => [value.name, value])),
+  };
+  emitConstant(target, optionsName, value, `The custom options of {@link ${localName}} and its values.`);
+}
+
+function ownOptions(what: string, holder: Holder): { readonly [key: string]: Literal } {
+  return hasCustomOptions(holder) ? { [what]: customOptions(holder) } : {};
+}
+
+function optionsByKey(holders: readonly (readonly [key: string, Holder])[]): Literal {
+  const telling = holders.filter(([, holder]) => hasCustomOptions(holder));
+  return Object.fromEntries(telling.map(([key, holder]) => [key, customOptions(holder)]));
+}
+
+function emitConstant(target: Target, name: string, value: Literal, doc: string): void {
+  target.printer.line(...docComment(doc), `export const ${name} = ${write(value, "")} as const;`, "");
 }
 
 /** Where generated code finds the custom options of a method; undefined if it has none. */
@@ -41,19 +79,30 @@ export function serviceOptions(service: ServiceModel): string | undefined {
 
 /** Emits the constant with the defaults that a manifest gives fields which may be unset; nothing if it gives none. */
 export function emitDefaults(target: Target, message: MessageModel): void {
-  const fields = message.fields.filter((field) => field.oneof === undefined && defaultOf(target, field) !== undefined);
+  const fields = withKeys(message).filter(({ field }) => defaultOf(target, field) !== undefined);
   if (fields.length === 0) return;
-  const types = fields.map((field) => `readonly ${propertyKey(field.localName)}: ${fieldType(target, field)}`);
+  const types = fields.map(({ key, field }) => `readonly ${propertyKey(key)}: ${fieldType(target, field)}`);
   const doc = `What fields of {@link ${message.localName}} stand for where they are not set: \`message.x ?? ${message.defaultsName}.x\`.`;
   target.printer.line(...docComment(doc));
   target.printer.block(
     `export const ${message.defaultsName}: { ${types.join("; ")} } = {`,
     () => {
-      for (const field of fields) target.printer.line(`${propertyKey(field.localName)}: ${defaultOf(target, field)},`);
+      for (const { key, field } of fields) target.printer.line(`${propertyKey(key)}: ${defaultOf(target, field)},`);
     },
     "};",
   );
   target.printer.line("");
+}
+
+/** The fields of a message by their names in TypeScript; one of a oneof may need a `$` to be told from one that is in none. */
+function withKeys({ fields }: MessageModel): { readonly key: string; readonly field: FieldModel }[] {
+  const taken = new Set<string>();
+  return fields.map((field) => {
+    let key = field.localName;
+    while (taken.has(key)) key += "$";
+    taken.add(key);
+    return { key, field };
+  });
 }
 
 function defaultOf(target: Target, field: FieldModel): string | undefined {
@@ -67,19 +116,11 @@ function defaultOf(target: Target, field: FieldModel): string | undefined {
   return typeof value === "boolean" ? String(value) : undefined;
 }
 
-/** Extensions that the manifest imports, but for the runtime's own. */
-function customKeys({ options }: Pick<Element, "options">): string[] {
-  return [...options.values.keys()].filter((key) => key.startsWith("[") && !key.startsWith("[sluice."));
-}
-
-function hasCustomOptions(element: Pick<Element, "options">): boolean {
-  return customKeys(element).length > 0;
-}
-
-function customOptions(element: Pick<Element, "options">): Literal {
-  const entries = customKeys(element).map((key): [string, Literal] => [
+function customOptions(holder: Holder): Literal {
+  const { options } = holder;
+  const entries = customKeys(holder).map((key): [string, Literal] => [
     key.slice(1, -1),
-    valueLiteral(element.options.get(key)!, element.options.fields.get(key)),
+    valueLiteral(options.get(key)!, options.fields.get(key)),
   ]);
   return Object.fromEntries(entries);
 }
@@ -97,10 +138,10 @@ function valueLiteral(value: OptionResult, field: FieldModel | undefined): Liter
 }
 
 function messageLiteral(message: OptionMessage): Literal {
-  const entries = [...message.values].map(([key, value]): [string, Literal] => {
+  const entries = visibleKeys(message).map((key): [string, Literal] => {
     const field = message.fields.get(key);
     const name = field === undefined || field.extendee !== undefined ? key.replace(/^\[|\]$/g, "") : field.jsonName;
-    return [name, valueLiteral(value, field)];
+    return [name, valueLiteral(message.get(key)!, field)];
   });
   return Object.fromEntries(entries);
 }

@@ -5,7 +5,7 @@ import { emitDecode } from "./emit-decode.js";
 import { emitEncode } from "./emit-encode.js";
 import { emitExtension, isEmitted } from "./emit-extension.js";
 import { emitJsonFile, jsonPath } from "./emit-json.js";
-import { emitDefaults } from "./emit-options.js";
+import { emitDefaults, emitEnumOptions, emitMessageOptions } from "./emit-options.js";
 import { emitService } from "./emit-service.js";
 import { emitEnum, emitMessageTypes } from "./emit-types.js";
 import { DESCRIPTOR_MANIFEST, link } from "./link.js";
@@ -17,6 +17,7 @@ import { Diagnostics } from "./source.js";
 import type { FileSyntax } from "./syntax.js";
 import { DEFAULT_RUNTIME, type EmitOptions, fileHeader, neededFiles, outputPath, Target } from "./target.js";
 import { validate } from "./validate.js";
+import { reportTargets } from "./validate-targets.js";
 
 /** One generated file; the path is relative to the output folder, with `/`. */
 export interface GeneratedFile {
@@ -51,6 +52,7 @@ export function generate(
   const models = compile(names, reader, diagnostics);
   const named = new Set(names);
   const files = models.filter(({ name }) => named.has(name));
+  for (const file of files) reportTargets(file, diagnostics);
   return emitAll(diagnostics.errorCount > 0 ? [] : withNeeded(files, options), options, diagnostics);
 }
 
@@ -112,10 +114,14 @@ function lazyFile(path: string, emit: () => string): GeneratedFile {
 /** The text generated for one manifest. */
 export function emitFile(file: FileModel, options: EmitOptions): string {
   const target = new Target(file, options);
-  for (const declared of allEnums(file)) emitEnum(target, declared);
+  for (const declared of allEnums(file)) {
+    emitEnum(target, declared);
+    emitEnumOptions(target, declared);
+  }
   for (const message of allMessages(file)) {
     emitMessageTypes(target, message);
     emitDefaults(target, message);
+    emitMessageOptions(target, message);
     emitEncode(target, message);
     emitDecode(target, message);
   }

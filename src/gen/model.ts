@@ -165,6 +165,8 @@ export interface MessageModel extends Element {
   initName: string;
   /** That of the constant with the defaults of its fields. */
   defaultsName: string;
+  /** That of the constant with its custom options; empty if there are none. */
+  optionsName: string;
 }
 
 /** One value of an enum. */
@@ -182,6 +184,8 @@ export interface EnumModel extends Element {
   readonly reservedRanges: readonly NumberRange[];
   readonly reservedNames: ReadonlySet<string>;
   localName: string;
+  /** That of the constant with its custom options; empty if there are none. */
+  optionsName: string;
 }
 
 /** One rpc. */

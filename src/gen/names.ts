@@ -2,7 +2,9 @@
 // `Order_Cash`; fields and rpcs are lowerCamelCase; a name that JavaScript, TypeScript or generated code already uses
 // gets a `$`. Names depend only on the manifest they are in.
 
+import { tellsEnumOptions, tellsMessageOptions } from "./custom-options.js";
 import {
+  allEnums,
   allExtensions,
   allMessages,
   type EnumModel,
@@ -52,6 +54,15 @@ export function assignNames(file: FileModel): void {
   for (const message of messages) message.defaultsName = exported.take(`${message.localName}Defaults`);
   for (const message of messages) assignMemberNames(message);
   assignExtensionNames(file, exported);
+  assignOptionNames(file, exported);
+}
+
+/** Last, and only where there are options: they take no name from anything else. */
+function assignOptionNames(file: FileModel, exported: NameTable): void {
+  for (const message of allMessages(file).filter(tellsMessageOptions))
+    message.optionsName = exported.take(`${message.localName}Options`);
+  for (const declared of allEnums(file).filter(tellsEnumOptions))
+    declared.optionsName = exported.take(`${declared.localName}Options`);
 }
 
 /** `Order_note` for an extension that is declared in Order. They are camel case, as the names of functions are. */
@@ -71,13 +82,14 @@ function assignExtensionNames(file: FileModel, exported: NameTable): void {
 export function topLevelNames(file: FileModel): string[] {
   const messages = allMessages(file);
   return [
-    ...messages.flatMap(({ localName, initName, defaultsName }) => [
+    ...messages.flatMap(({ localName, initName, defaultsName, optionsName }) => [
       localName,
       initName,
       defaultsName,
+      optionsName,
       ...functionNames(localName),
     ]),
-    ...enumsWithParents(file).map(({ model }) => model.localName),
+    ...allEnums(file).flatMap(({ localName, optionsName }) => [localName, optionsName]),
     ...file.services.flatMap(({ localName, clientName, handlersName, optionsName }) => [
       localName,
       clientName,

@@ -86,9 +86,19 @@ class OptionReader {
         this.error(part.offset, `option "${part.text}" has no fields of its own`);
         return;
       }
-      message = stepInto(message, field);
+      message = this.stepInto(message, field, part);
       type = field.type.message;
     }
+  }
+
+  private stepInto(message: OptionMessage, field: FieldModel, { offset }: OptionPart): OptionMessage {
+    const key = OptionMessage.keyOf(field);
+    const known = message.message(key);
+    if (known !== undefined) return known;
+    const created = new OptionMessage();
+    message.put(field, created);
+    message.positions.set(key, this.position(offset));
+    return created;
   }
 
   private assign(message: OptionMessage, field: FieldModel, at: OptionPart, value: OptionValue): void {
@@ -294,14 +304,6 @@ const ANY_PREFIXES: readonly string[] = ["type.googleapis.com", "type.googleprod
 
 /** How protobuf's text format may write a bool, beside 0 and 1. */
 const TEXT_BOOLS = new Set(["true", "True", "t", "false", "False", "f"]);
-
-function stepInto(message: OptionMessage, field: FieldModel): OptionMessage {
-  const known = message.message(OptionMessage.keyOf(field));
-  if (known !== undefined) return known;
-  const created = new OptionMessage();
-  message.put(field, created);
-  return created;
-}
 
 function describeValue(value: OptionValue): string {
   switch (value.kind) {
