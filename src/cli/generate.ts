@@ -21,6 +21,7 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
                            the current folder for files. google/protobuf/*.proto and sluice/options.proto are built in.
   -o, --out <dir>          where the files go: push/v1/register.proto becomes <dir>/push/v1/register.ts
       --check              write nothing; exit with 1 if a file would change (for CI)
+      --descriptors        <dir>/descriptors.ts too: the manifests and their imports for serveReflection of "sluice/reflection"
       --import-extension   how generated files import each other: .js (default), .ts or none
       --int64 <type>       what 64-bit integers are where jstype does not say: bigint (default), string, or number, which
                            refuses what a number cannot hold exactly, 2^53 and more. Map keys and wrappers stay as they are
@@ -70,6 +71,7 @@ function jobOf(paths: readonly string[], values: ReturnType<typeof parse>["value
     int64: oneOf("int64", INT64_STYLES, values.int64),
     unknownFields: values["unknown-fields"] === true,
     json: values.json === true,
+    descriptors: values.descriptors === true,
   };
   return { paths, includes: values.include ?? [], out: values.out, isCheck: values.check === true, options };
 }
@@ -134,6 +136,7 @@ const OPTIONS = {
   include: { type: "string", short: "I", multiple: true },
   out: { type: "string", short: "o" },
   check: { type: "boolean" },
+  descriptors: { type: "boolean" },
   "import-extension": { type: "string" },
   int64: { type: "string" },
   json: { type: "boolean" },

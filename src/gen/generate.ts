@@ -1,7 +1,9 @@
 // Manifests in, TypeScript out: load -> parse -> link -> validate -> emit. It touches no output file; the command line
 // does. Nothing is emitted if there was an error.
 
+import type { DeclaredFile } from "./declare.js";
 import { emitDecode } from "./emit-decode.js";
+import { DESCRIPTORS_PATH, emitDescriptors } from "./emit-descriptors.js";
 import { emitEncode } from "./emit-encode.js";
 import { emitExtension, isEmitted } from "./emit-extension.js";
 import { emitJsonFile, jsonPath } from "./emit-json.js";
@@ -40,6 +42,7 @@ export const DEFAULT_EMIT_OPTIONS: EmitOptions = {
   int64: "bigint",
   unknownFields: false,
   json: false,
+  descriptors: false,
 };
 
 /** Generates code for the named manifests and for those of their imports that the code needs. */
@@ -49,11 +52,11 @@ export function generate(
   options: EmitOptions = DEFAULT_EMIT_OPTIONS,
 ): Generated {
   const diagnostics = new Diagnostics();
-  const models = compile(names, reader, diagnostics);
-  const named = new Set(names);
-  const files = models.filter(({ name }) => named.has(name));
+  const compiled = compileSyntaxes(loadAll(names, reader, diagnostics), diagnostics);
+  const files = modelsOf(compiled, names);
   for (const file of files) reportTargets(file, diagnostics);
-  return emitAll(diagnostics.errorCount > 0 ? [] : withNeeded(files, options), options, diagnostics);
+  const wanted = diagnostics.errorCount > 0 ? [] : withNeeded(files, options);
+  return emitAll({ wanted, compiled, names }, options, diagnostics);
 }
 
 /** Generates code for the named ones of manifests that were read already, and for no other. */
@@ -63,36 +66,50 @@ export function generateFrom(
   options: EmitOptions,
 ): Generated {
   const diagnostics = new Diagnostics();
-  const models = compileSyntaxes(syntaxes, diagnostics);
-  const named = new Set(names);
-  return emitAll(
-    models.filter(({ name }) => named.has(name)),
-    options,
-    diagnostics,
-  );
+  const compiled = compileSyntaxes(syntaxes, diagnostics);
+  return emitAll({ wanted: modelsOf(compiled, names), compiled, names }, options, diagnostics);
 }
 
-function emitAll(wanted: readonly FileModel[], options: EmitOptions, diagnostics: Diagnostics): Generated {
-  if (options.json) refuseClashes(wanted, diagnostics);
+/** What a run has read, and what of it becomes code. */
+interface Run {
+  /** The names that were asked for. */
+  readonly names: readonly string[];
+  /** These and everything they import. */
+  readonly compiled: readonly DeclaredFile[];
+  /** What code is made for. */
+  readonly wanted: readonly FileModel[];
+}
+
+function emitAll({ wanted, compiled, names }: Run, options: EmitOptions, diagnostics: Diagnostics): Generated {
+  refuseClashes(wanted, options, diagnostics);
   if (diagnostics.errorCount > 0) return { files: [], diagnostics };
   const files = wanted.flatMap((file) => emitFiles(file, options));
+  if (options.descriptors) files.push(lazyFile(DESCRIPTORS_PATH, () => emitDescriptors(compiled, names)));
   return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), diagnostics };
 }
 
 /** The model of the named manifests and everything they import. Mistakes go to `diagnostics`. */
 export function compile(names: readonly string[], reader: ManifestReader, diagnostics: Diagnostics): FileModel[] {
-  return compileSyntaxes(load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics), diagnostics);
+  return compileSyntaxes(loadAll(names, reader, diagnostics), diagnostics).map(({ model }) => model);
 }
 
-function compileSyntaxes(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics): FileModel[] {
+function loadAll(names: readonly string[], reader: ManifestReader, diagnostics: Diagnostics): FileSyntax[] {
+  return load([DESCRIPTOR_MANIFEST, ...names], reader, diagnostics);
+}
+
+function compileSyntaxes(syntaxes: readonly FileSyntax[], diagnostics: Diagnostics): readonly DeclaredFile[] {
   const { files } = link(syntaxes, diagnostics);
   for (const file of files) validate(file, diagnostics);
-  const models = files.map(({ model }) => model);
-  for (const model of models) {
+  for (const { model } of files) {
     assignNames(model);
     for (const service of model.services) assignPolicies(service, diagnostics);
   }
-  return models;
+  return files;
+}
+
+function modelsOf(compiled: readonly DeclaredFile[], names: readonly string[]): FileModel[] {
+  const named = new Set(names);
+  return compiled.map(({ model }) => model).filter(({ name }) => named.has(name));
 }
 
 /** The files generated for one manifest: the code, and its JSON where that is asked for. */
@@ -133,17 +150,15 @@ export function emitFile(file: FileModel, options: EmitOptions): string {
   return target.printer.finish(fileHeader(file));
 }
 
-/** A manifest `a.json.proto` and the JSON of `a.proto` would be one file. */
-function refuseClashes(files: readonly FileModel[], diagnostics: Diagnostics): void {
+/** A manifest `a.json.proto` and the JSON of `a.proto` would be one file; `descriptors.proto` has such a name, too. */
+function refuseClashes(files: readonly FileModel[], options: EmitOptions, diagnostics: Diagnostics): void {
   const owners = new Map(files.map((file) => [outputPath(file), file]));
-  for (const file of files) {
-    const other = owners.get(jsonPath(file));
-    if (other === undefined) continue;
-    diagnostics.error(
-      other.position,
-      `would be generated as ${jsonPath(file)}, which is also the JSON of ${file.name}`,
-    );
-  }
+  const refuse = (path: string, what: string): void => {
+    const owner = owners.get(path);
+    if (owner !== undefined) diagnostics.error(owner.position, `would be generated as ${path}, which is also ${what}`);
+  };
+  if (options.json) for (const file of files) refuse(jsonPath(file), `the JSON of ${file.name}`);
+  if (options.descriptors) refuse(DESCRIPTORS_PATH, "the file of the descriptors");
 }
 
 function withNeeded(files: readonly FileModel[], options: EmitOptions): FileModel[] {

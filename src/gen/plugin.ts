@@ -89,6 +89,7 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 type SetParameter = (options: Mutable<EmitOptions>, value: string) => string | undefined;
 
 const PARAMETERS: Readonly<Record<string, SetParameter>> = Object.assign(Object.create(null), {
+  descriptors: flag("descriptors"),
   import_extension: choice("importExtension", EXTENSIONS),
   int64: choice("int64", INT64_STYLES),
   json: flag("json"),
@@ -109,7 +110,7 @@ function choice<Key extends "importExtension" | "int64">(key: Key, values: reado
   };
 }
 
-function flag(key: "json" | "unknownFields"): SetParameter {
+function flag(key: "descriptors" | "json" | "unknownFields"): SetParameter {
   return (options, value) => {
     if (!["", "true", "false"].includes(value)) return "it is true or false";
     options[key] = value !== "false";

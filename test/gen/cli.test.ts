@@ -157,6 +157,18 @@ describe("sluice generate", () => {
     expect(run(at("proto/push"), "-I", at("proto"), "--out", at("gen"), "--check")).toBe(0);
   });
 
+  it("with --descriptors writes one more file, and --check notices when it is stale", () => {
+    expect(run(at("proto"), "--out", at("gen"), "--descriptors")).toBe(0);
+    expect(readFileSync(at("gen/descriptors.ts"), "utf8")).toContain("  // push/v1/register.proto\n");
+    expect(run(at("proto"), "--out", at("gen"), "--descriptors", "--check")).toBe(0);
+    put(
+      "proto/push/v1/room.proto",
+      'syntax = "proto3"; package push.v1; message Room { string name = 1; } message B {}',
+    );
+    expect(run(at("proto"), "--out", at("gen"), "--descriptors", "--check")).toBe(1);
+    expect(errors).toContain("descriptors.ts: out of date; run sluice generate");
+  });
+
   it.each([
     ["--import-extension", "js", "--import-extension is one of .js, .ts, none"],
     ["--int64", "long", "--int64 is one of bigint, string, number"],

@@ -53,7 +53,10 @@ describe("protoc-gen-sluice", () => {
   it.each([
     ["import_extension=.mjs", 'parameter "import_extension=.mjs": it is one of .js, .ts, none'],
     ["json=maybe", 'parameter "json=maybe": it is true or false'],
-    ["colour=red", 'parameter "colour=red": known are import_extension, int64, json, unknown_fields, runtime'],
+    [
+      "colour=red",
+      'parameter "colour=red": known are descriptors, import_extension, int64, json, unknown_fields, runtime',
+    ],
     ["__proto__=1", 'parameter "__proto__=1": known are'],
   ])("refuses the parameter %s", (parameter, text) => {
     expect(ask({ parameter }).error).toContain(text);
