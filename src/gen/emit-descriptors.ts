@@ -3,7 +3,7 @@
 
 import type { DeclaredFile } from "./declare.js";
 import { FileDescriptorProto } from "./descriptor/descriptor.js";
-import { toDescriptor } from "./descriptor/to-descriptor.js";
+import { toRuntimeDescriptor } from "./descriptor/to-descriptor.js";
 import { literal } from "./printer.js";
 import { header } from "./target.js";
 
@@ -18,7 +18,7 @@ const DOC = `/**
 /** Its text. `files` has the named manifests and everything they import, imports first. */
 export function emitDescriptors(files: readonly DeclaredFile[], names: readonly string[]): string {
   const entries = withImports(files, names).map((file) => {
-    const bytes = FileDescriptorProto.toBytes(toDescriptor(file));
+    const bytes = FileDescriptorProto.toBytes(toRuntimeDescriptor(file));
     return `  // ${literal(file.model.name).slice(1, -1)}\n  "${Buffer.from(bytes).toString("base64")}",\n`;
   });
   const list = `export const descriptors: readonly string[] = [\n${entries.join("")}];`;

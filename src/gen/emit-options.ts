@@ -3,7 +3,7 @@
 // fields. Only literals are emitted, so that the constants have exact types; nothing refers to those of messages and
 // enums, so that a program that does not use them is without them.
 
-import { customKeys, hasCustomOptions, visibleKeys } from "./custom-options.js";
+import { customKeys, hasCustomOptions, runtimeOptions } from "./custom-options.js";
 import { fieldType } from "./emit-types.js";
 import {
   type Element,
@@ -117,8 +117,8 @@ function defaultOf(target: Target, field: FieldModel): string | undefined {
 }
 
 function customOptions(holder: Holder): Literal {
-  const { options } = holder;
-  const entries = customKeys(holder).map((key): [string, Literal] => [
+  const options = runtimeOptions(holder.options);
+  const entries = customKeys({ options }).map((key): [string, Literal] => [
     key.slice(1, -1),
     valueLiteral(options.get(key)!, options.fields.get(key)),
   ]);
@@ -138,10 +138,10 @@ function valueLiteral(value: OptionResult, field: FieldModel | undefined): Liter
 }
 
 function messageLiteral(message: OptionMessage): Literal {
-  const entries = visibleKeys(message).map((key): [string, Literal] => {
+  const entries = [...message.values].map(([key, value]): [string, Literal] => {
     const field = message.fields.get(key);
     const name = field === undefined || field.extendee !== undefined ? key.replace(/^\[|\]$/g, "") : field.jsonName;
-    return [name, valueLiteral(message.get(key)!, field)];
+    return [name, valueLiteral(value, field)];
   });
   return Object.fromEntries(entries);
 }

@@ -9,7 +9,7 @@ import {
   FileDescriptorProto,
   FileDescriptorSet,
 } from "../../src/gen/descriptor/descriptor.js";
-import { toDescriptor } from "../../src/gen/descriptor/to-descriptor.js";
+import { toDescriptor, toRuntimeDescriptor } from "../../src/gen/descriptor/to-descriptor.js";
 import { DEFAULT_EMIT_OPTIONS, generate } from "../../src/gen/generate.js";
 import { DESCRIPTOR_MANIFEST, link } from "../../src/gen/link.js";
 import { FolderReader, load, type ManifestReader, MemoryReader } from "../../src/gen/load.js";
@@ -49,7 +49,7 @@ describe("--descriptors", () => {
     const files = await descriptorsOf("descriptors-torture", theirs, new FolderReader([FOLDER]));
     const syntaxes = load([DESCRIPTOR_MANIFEST, ...theirs], new FolderReader([FOLDER]), new Diagnostics());
     const linked = link(syntaxes, new Diagnostics()).files;
-    expect(files).toEqual(linked.map((file) => FileDescriptorProto.create(toDescriptor(file))));
+    expect(files).toEqual(linked.map((file) => FileDescriptorProto.create(toRuntimeDescriptor(file))));
   });
 
   it("changes no other file", () => {

@@ -2,7 +2,10 @@
 // see it. protoc 22 and later enforce the first (the installed one may be older), for the manifests that are compiled.
 
 import { describe, expect, it } from "vitest";
-import { diagnose } from "./support.js";
+import { FileDescriptorProto } from "../../src/gen/descriptor/descriptor.js";
+import { DEFAULT_EMIT_OPTIONS } from "../../src/gen/generate.js";
+import { MemoryReader } from "../../src/gen/load.js";
+import { diagnose, generateInto, importFile } from "./support.js";
 
 const KINDS: readonly (readonly [schema: string, target: string, where: string])[] = [
   ["FileOptions", "file", "option (o) = 1;"],
@@ -61,5 +64,31 @@ describe("targets", () => {
     const texts = using("MessageOptions", ["field"], "message A { option (o) = 1; }");
     const importing = 'syntax = "proto3"; import "test.proto"; message B { t.A a = 1; }';
     expect(diagnose({ "first.proto": importing, ...texts })).toEqual([]);
+  });
+});
+
+describe("retention", () => {
+  const MANIFEST = edition(`
+    message I { string kept = 1; string source = 2 [retention = RETENTION_SOURCE]; repeated I list = 3; map<string, I> map = 4; }
+    extend google.protobuf.MessageOptions { I i = 50001; int32 source = 50002 [retention = RETENTION_SOURCE]; }
+    message M {
+      option (source) = 1;
+      option (i) = { kept: "k" source: "s" list { source: "s" } map { key: "a" value { source: "s" kept: "v" } } };
+    }
+    message OnlySource { option (source) = 1; extensions 5 [verification = UNVERIFIED]; }`);
+
+  it("keeps options of the source out of the descriptors that programs get, as protoc does", async () => {
+    const options = { ...DEFAULT_EMIT_OPTIONS, descriptors: true };
+    const root = generateInto("retention", ["test.proto"], new MemoryReader({ "test.proto": MANIFEST }), options);
+    const { descriptors } = (await importFile(`${root}/descriptors.ts`)) as { descriptors: string[] };
+    const { messageType } = FileDescriptorProto.fromBytes(Buffer.from(descriptors.at(-1)!, "base64"));
+    const optionsOf = (name: string): string | undefined => {
+      const options = messageType.find((message) => message.name === name)?.options;
+      return options && Buffer.from(options).toString("hex");
+    };
+    // 50001: { 1: "k", 3: {}, 4: { 1: "a", 2: { 1: "v" } } }
+    expect(optionsOf("M")).toBe(`8ab518${"0f"}${"0a016b"}${"1a00"}${"2208"}${"0a0161"}${"1203"}${"0a0176"}`);
+    expect(optionsOf("OnlySource")).toBeUndefined();
+    expect(messageType.find(({ name }) => name === "OnlySource")?.extensionRange[0]?.options).toBeUndefined();
   });
 });

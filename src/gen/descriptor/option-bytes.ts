@@ -14,6 +14,7 @@ import {
   type Scalar,
 } from "../model.js";
 import { SCALAR_TRAITS, tagOf } from "../scalars.js";
+import { roundToFloat } from "./float-text.js";
 
 /** The extension of a message type that has this number. */
 export type FindExtension = (extendee: Schema, number: number) => FieldModel | undefined;
@@ -186,7 +187,7 @@ class OptionDecoder {
 
 const READ: Readonly<Record<Scalar, (buf: Buffer, pos: number, end: number) => OptionResult>> = {
   double: wire.readDouble,
-  float: wire.readFloat,
+  float: (buf, pos, end) => roundToFloat(wire.readFloat(buf, pos, end)),
   int32: wire.readInt32,
   int64: wire.readInt64,
   uint32: wire.readUint32,

@@ -2,6 +2,7 @@
 // out, defaults as text. It is what other tools understand, and by it the tests hold our linker to protoc's.
 // Comments and positions are left out.
 
+import { runtimeOptions } from "../custom-options.js";
 import type { DeclaredFile } from "../declare.js";
 import { EDITION_NUMBERS } from "../features.js";
 import {
@@ -63,8 +64,20 @@ export const VISIBILITY: Readonly<Record<Visibility, number>> = { local: 1, expo
 /** `option map_entry = true`, encoded. */
 const MAP_ENTRY_OPTIONS = Uint8Array.of(0x38, 1);
 
+/** Which options a descriptor has: all, or those that are not kept to the source. */
+type Retention = "all" | "runtime";
+
 /** The descriptor of a linked manifest. */
-export function toDescriptor({ model, syntax }: DeclaredFile): FileDescriptorProtoInit {
+export function toDescriptor(file: DeclaredFile): FileDescriptorProtoInit {
+  return describeFile(file, "all");
+}
+
+/** The descriptor of a linked manifest for programs, without the options that are kept to the source. */
+export function toRuntimeDescriptor(file: DeclaredFile): FileDescriptorProtoInit {
+  return describeFile(file, "runtime");
+}
+
+function describeFile({ model, syntax }: DeclaredFile, retention: Retention): FileDescriptorProtoInit {
   const { edition } = syntax;
   const dependencies = syntax.imports.filter(({ kind }) => kind !== "option");
   return {
@@ -74,11 +87,11 @@ export function toDescriptor({ model, syntax }: DeclaredFile): FileDescriptorPro
     publicDependency: indexesOf(dependencies, "public"),
     weakDependency: indexesOf(dependencies, "weak"),
     optionDependency: paths(syntax.imports.filter(({ kind }) => kind === "option")),
-    messageType: model.messages.map((message, index) => describeMessage(message, syntax.messages[index]!)),
-    enumType: model.enums.map((declared, index) => describeEnum(declared, syntax.enums[index]!)),
-    service: model.services.map(describeService),
-    extension: model.extensions.map((field) => describeField(field)),
-    options: optionsOf(model),
+    messageType: model.messages.map((message, index) => describeMessage(message, syntax.messages[index]!, retention)),
+    enumType: model.enums.map((declared, index) => describeEnum(declared, syntax.enums[index]!, retention)),
+    service: model.services.map((service) => describeService(service, retention)),
+    extension: model.extensions.map((field) => describeField(field, retention)),
+    options: optionsOf(model, retention),
     syntax: edition === "proto2" ? undefined : edition === "proto3" ? edition : "editions",
     edition: EDITION_NUMBERS[edition],
   };
@@ -92,23 +105,25 @@ function indexesOf(imports: readonly ImportSyntax[], wanted: ImportSyntax["kind"
   return imports.flatMap(({ kind }, index) => (kind === wanted ? [index] : []));
 }
 
-function describeMessage(message: MessageModel, syntax: MessageSyntax): DescriptorProtoInit {
+function describeMessage(message: MessageModel, syntax: MessageSyntax, retention: Retention): DescriptorProtoInit {
   const synthetic = syntheticOneofs(message);
   return {
     name: message.name,
     field: message.fields.map((field) => ({
-      ...describeField(field),
+      ...describeField(field, retention),
       oneofIndex: oneofIndex(message, synthetic, field),
     })),
-    extension: message.extensions.map((field) => describeField(field)),
-    nestedType: nestedTypes(message, syntax),
-    enumType: message.enums.map((declared, index) => describeEnum(declared, syntax.enums[index]!)),
-    extensionRange: message.extensionRanges.map(describeExtensionRange),
+    extension: message.extensions.map((field) => describeField(field, retention)),
+    nestedType: nestedTypes(message, syntax, retention),
+    enumType: message.enums.map((declared, index) => describeEnum(declared, syntax.enums[index]!, retention)),
+    extensionRange: message.extensionRanges.map((range) => describeExtensionRange(range, retention)),
     oneofDecl: [
-      ...message.oneofs.map((oneof): OneofDescriptorProtoInit => ({ name: oneof.name, options: optionsOf(oneof) })),
+      ...message.oneofs.map(
+        (oneof): OneofDescriptorProtoInit => ({ name: oneof.name, options: optionsOf(oneof, retention) }),
+      ),
       ...[...synthetic.values()].map((name): OneofDescriptorProtoInit => ({ name })),
     ],
-    options: optionsOf(message),
+    options: optionsOf(message, retention),
     reservedRange: syntax.reservedRanges.map(({ first, last }) => ({ start: first, end: last + 1 })),
     reservedName: syntax.reservedNames.map(({ text }) => text),
     visibility: syntax.visibility && VISIBILITY[syntax.visibility],
@@ -139,20 +154,20 @@ function oneofIndex(
 }
 
 /** Nested messages, and the entries of maps where their fields stand. */
-function nestedTypes(message: MessageModel, syntax: MessageSyntax): DescriptorProtoInit[] {
+function nestedTypes(message: MessageModel, syntax: MessageSyntax, retention: Retention): DescriptorProtoInit[] {
   const declared = message.messages.map((nested, index) => ({
     at: nested.position.offset,
-    type: describeMessage(nested, syntax.messages[index]!),
+    type: describeMessage(nested, syntax.messages[index]!, retention),
   }));
   const entries = message.fields
     .filter(({ cardinality }) => cardinality === "map")
-    .map((field) => ({ at: field.position.offset, type: describeEntry(field) }));
+    .map((field) => ({ at: field.position.offset, type: describeEntry(field, retention) }));
   return [...declared, ...entries].sort((a, b) => a.at - b.at).map(({ type }) => type);
 }
 
-function describeEntry(map: FieldModel): DescriptorProtoInit {
+function describeEntry(map: FieldModel, retention: Retention): DescriptorProtoInit {
   const options = featuresOf(map);
-  const fields = entryFields(map).map((field) => describeField({ ...field, jsonName: field.name, options }));
+  const fields = entryFields(map).map((field) => describeField({ ...field, jsonName: field.name, options }, retention));
   return { name: entryName(map.name), field: fields, options: MAP_ENTRY_OPTIONS };
 }
 
@@ -169,7 +184,7 @@ export function entryName(name: string): string {
   return `${name.replace(/(?:^_*|_+)(.?)/g, (_, next: string) => next.replace(/[a-z]/, (letter) => letter.toUpperCase()))}Entry`;
 }
 
-function describeField(field: FieldModel): FieldDescriptorProtoInit {
+function describeField(field: FieldModel, retention: Retention): FieldDescriptorProtoInit {
   const { name, number, extendee, label, cardinality } = field;
   const isProto3 = field.file.edition === "proto3";
   return {
@@ -181,7 +196,7 @@ function describeField(field: FieldModel): FieldDescriptorProtoInit {
     extendee: extendee && `.${extendee.fullName}`,
     defaultValue: defaultText(field),
     jsonName: field.jsonName || jsonName(name),
-    options: optionsOf(field),
+    options: optionsOf(field, retention),
     proto3Optional: (isProto3 && label === "optional" && cardinality === "single") || undefined,
   };
 }
@@ -230,37 +245,49 @@ function escapeBytes(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => ESCAPES.get(byte) ?? plain(byte)).join("");
 }
 
-function describeExtensionRange(range: ExtensionRangeModel): DescriptorProto_ExtensionRangeInit {
-  return { start: range.first, end: range.last + 1, options: optionsOf(range) };
+function describeExtensionRange(range: ExtensionRangeModel, retention: Retention): DescriptorProto_ExtensionRangeInit {
+  return { start: range.first, end: range.last + 1, options: optionsOf(range, retention) };
 }
 
-function describeEnum(declared: EnumModel, syntax: EnumSyntax): EnumDescriptorProtoInit {
+function describeEnum(declared: EnumModel, syntax: EnumSyntax, retention: Retention): EnumDescriptorProtoInit {
   return {
     name: declared.name,
-    value: declared.values.map((value) => ({ name: value.name, number: value.number, options: optionsOf(value) })),
-    options: optionsOf(declared),
+    value: declared.values.map((value) => ({
+      name: value.name,
+      number: value.number,
+      options: optionsOf(value, retention),
+    })),
+    options: optionsOf(declared, retention),
     reservedRange: syntax.reservedRanges.map(({ first, last }: NumberRange) => ({ start: first, end: last })),
     reservedName: syntax.reservedNames.map(({ text }) => text),
     visibility: syntax.visibility && VISIBILITY[syntax.visibility],
   };
 }
 
-function describeService(service: ServiceModel): ServiceDescriptorProtoInit {
-  return { name: service.name, method: service.methods.map(describeMethod), options: optionsOf(service) };
+function describeService(service: ServiceModel, retention: Retention): ServiceDescriptorProtoInit {
+  return {
+    name: service.name,
+    method: service.methods.map((method) => describeMethod(method, retention)),
+    options: optionsOf(service, retention),
+  };
 }
 
-function describeMethod({ name, input, output, methodKind, ...method }: MethodModel): MethodDescriptorProtoInit {
+function describeMethod(
+  { name, input, output, methodKind, ...method }: MethodModel,
+  retention: Retention,
+): MethodDescriptorProtoInit {
   const isBidi = methodKind === "bidi-streaming";
   return {
     name,
     inputType: `.${input.fullName}`,
     outputType: `.${output.fullName}`,
-    options: optionsOf(method),
+    options: optionsOf(method, retention),
     clientStreaming: isBidi || methodKind === "client-streaming" || undefined,
     serverStreaming: isBidi || methodKind === "server-streaming" || undefined,
   };
 }
 
-function optionsOf({ options }: { readonly options: OptionMessage }): Uint8Array | undefined {
+function optionsOf(holder: { readonly options: OptionMessage }, retention: Retention): Uint8Array | undefined {
+  const options = retention === "all" ? holder.options : runtimeOptions(holder.options);
   return options.values.size === 0 ? undefined : encodeOptions(options);
 }
