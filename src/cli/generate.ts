@@ -32,8 +32,8 @@ Makes TypeScript of protobuf manifests (.proto): types, codecs, clients and hand
   -w, --watch              generate again when a manifest changes, until interrupted
   -h, --help
 
-Only files that change are written. A generated file beside those of this run is removed when its manifest is gone
-from the folders given; files that sluice did not make are never touched.
+Only files that change are written. A generated file in the output folder is removed when its manifest is gone from the
+folders given, so an output folder belongs to one command; files that sluice did not make are never touched.
 
 Exit codes: 0 done; 1 the manifests have errors, or --check found a difference; 2 wrong usage.`;
 

@@ -8,13 +8,14 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { GeneratedFile } from "../gen/generate.js";
-import { isOutside } from "../gen/load.js";
+import { entriesOf, isOutside } from "../gen/load.js";
 import { UsageError } from "./usage.js";
 
 /** What every generated file begins with, and nothing else should. */
@@ -40,27 +41,48 @@ export function write(out: string, files: readonly GeneratedFile[], isOurs: (man
   orExplain(`cannot make the folder ${out}`, () => makeFolder(out));
   const root = realpathSync(out);
   for (const { path, text } of files) writeIfChanged(root, path, text);
-  for (const path of staleFiles(root, files, isOurs)) orExplain(`cannot remove ${path}`, () => rmSync(path));
+  for (const path of staleFiles(root, files, isOurs)) orExplain(`cannot remove ${path}`, () => remove(root, path));
 }
 
-/** Files of the generator, beside those of this run, that it would have made again if it still made them. */
+/** Files of the generator, other than those of this run, that it would have made again if it still made them. */
 function staleFiles(out: string, files: readonly GeneratedFile[], isOurs: (manifest: string) => boolean): string[] {
-  const current = new Set(files.map(({ path }) => join(out, path)));
-  const folders = new Set([...current].map(dirname));
-  return [...folders]
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) =>
-      readdirSync(folder, { withFileTypes: true })
-        .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-        .map((entry) => join(folder, entry.name))
-        .filter((path) => !current.has(path) && isFromOurs(path, isOurs)),
-    );
+  const current = new Set(files.map(({ path }) => path));
+  const isStale = (path: string): boolean => {
+    const manifests = current.has(path) ? [] : manifestsOf(path).filter(isOurs);
+    return manifests.length > 0 && manifests.includes(madeFrom(join(out, path)) ?? "");
+  };
+  return typeScriptFiles(out, "")
+    .filter(isStale)
+    .sort()
+    .map((path) => join(out, path));
 }
 
-function isFromOurs(path: string, isOurs: (manifest: string) => boolean): boolean {
+/** Files below a folder, relative to it with `/`. Links, installed packages and what cannot be read are passed over. */
+function typeScriptFiles(out: string, folder: string): string[] {
+  return entriesOf(join(out, folder)).flatMap((entry) => {
+    const path = folder + entry.name;
+    if (entry.isFile()) return path.endsWith(".ts") ? [path] : [];
+    return entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name) ? typeScriptFiles(out, `${path}/`) : [];
+  });
+}
+
+/** The manifests that a file of this path could be made from: it is the code of one, or the JSON of another. */
+function manifestsOf(path: string): string[] {
+  return [/\.ts$/, /\.json\.ts$/].map((ending) => path.replace(ending, ".proto"));
+}
+
+/** The manifest that a file was made from, as its first line says; undefined if the generator did not make it. */
+function madeFrom(path: string): string | undefined {
   const [line] = currentText(path)?.split("\n", 1) ?? [];
-  const manifest = GENERATED_FROM.exec(line ?? "")?.[1];
-  return manifest !== undefined && isOurs(manifest);
+  return GENERATED_FROM.exec(line ?? "")?.[1];
+}
+
+/** Removes a file, and the folders that it leaves empty. */
+function remove(root: string, path: string): void {
+  rmSync(path);
+  for (let folder = dirname(path); folder !== root && readdirSync(folder).length === 0; folder = dirname(folder))
+    rmdirSync(folder);
+  process.stderr.write(`${path}: removed, since its manifest is gone\n`);
 }
 
 function writeIfChanged(root: string, path: string, text: string): void {

@@ -201,7 +201,8 @@ function namesBelow(root: string): string[] {
   return names;
 }
 
-function entriesOf(folder: string): Dirent[] {
+/** What is in a folder; nothing if it cannot be read. */
+export function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch {

@@ -54,6 +54,13 @@ function put(path: string, text: string): void {
   writeFileSync(at(path), text);
 }
 
+/** The files below a folder, sorted. */
+function filesIn(folder: string): string[] {
+  return readdirSync(at(folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => statSync(join(at(folder), path)).isFile())
+    .sort();
+}
+
 describe("sluice generate", () => {
   it("generates a folder, whose path is the root of its imports", () => {
     expect(run(at("proto"), "--out", at("gen"))).toBe(0);
@@ -167,6 +174,34 @@ describe("sluice generate", () => {
     );
     expect(run(at("proto"), "--out", at("gen"), "--descriptors", "--check")).toBe(1);
     expect(errors).toContain("descriptors.ts: out of date; run sluice generate");
+  });
+
+  it("removes what it generated from a folder of manifests that is gone, with the folder", () => {
+    put("proto/pull/v1/pull.proto", 'syntax = "proto3"; package pull.v1; message Pull {}');
+    put("proto/push/v2/push.proto", 'syntax = "proto3"; package push.v2; message Push {}');
+    run(at("proto"), "--out", at("gen"), "--json");
+    put("gen/push/v2/mine.ts", "export const mine = 1;\n");
+    put("gen/copies/v1/pull.ts", readFileSync(at("gen/pull/v1/pull.ts"), "utf8"));
+    put("gen/node_modules/pull/v1/pull.ts", readFileSync(at("gen/pull/v1/pull.ts"), "utf8"));
+    rmSync(at("proto/pull"), { recursive: true });
+    rmSync(at("proto/push/v2"), { recursive: true });
+    const left = ["copies/v1/pull.ts", "node_modules/pull/v1/pull.ts", "push/v2/mine.ts"];
+
+    expect(run(at("proto"), "--out", at("gen"), "--json", "--check")).toBe(1);
+    const stale = ["pull/v1/pull.json.ts", "pull/v1/pull.ts", "push/v2/push.json.ts", "push/v2/push.ts"];
+    expect(errors).toBe(
+      stale.map((path) => `${at(`gen/${path}`)}: its manifest is gone; run sluice generate\n`).join(""),
+    );
+    errors = "";
+    expect(run(at("proto/push/v1"), "-I", at("proto"), "--out", at("gen"), "--json")).toBe(0);
+    expect(errors).toBe(""); // only push/v1 was asked for
+
+    expect(run(at("proto"), "--out", at("gen"), "--json")).toBe(0);
+    expect(errors).toBe(stale.map((path) => `${at(`gen/${path}`)}: removed, since its manifest is gone\n`).join(""));
+    const kept = filesIn("gen").filter((path) => !path.startsWith("push/v1/"));
+    expect(kept).toEqual(left);
+    expect(existsSync(at("gen/pull"))).toBe(false);
+    expect(run(at("proto"), "--out", at("gen"), "--json", "--check")).toBe(0);
   });
 
   it.each([
