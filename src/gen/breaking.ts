@@ -11,9 +11,11 @@ import type {
   MessageModel,
   MethodModel,
   OneofModel,
+  OptionResult,
   ServiceModel,
 } from "./model.js";
 import { allEnums, allMessages } from "./model.js";
+import { SCALAR_TRAITS } from "./scalars.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
 import type { NumberRange } from "./syntax.js";
 
@@ -129,6 +131,8 @@ class Comparison {
     const [was, is] = [this.shape(old), shapeOf(now)];
     if (was !== is && !areAlike(old, now)) say(`the type of ${what} changed from ${shapeOf(old)} to ${is}`);
     else if (old.delimited !== now.delimited) say(`the encoding of ${what} changed: a group is not length-prefixed`);
+    else if (!isSameDefault(defaultOf(old), defaultOf(now)))
+      say(`the default of ${what} changed from ${showDefault(old)} to ${showDefault(now)}`);
     if ((old.presence === "required") !== (now.presence === "required"))
       say(`${what} ${now.presence === "required" ? "became required" : "is no longer required"}`);
     if (!sameOneof(old.oneof, now.oneof)) say(oneofMove(what, old.oneof, now.oneof));
@@ -255,6 +259,31 @@ function areAlike(old: FieldModel, now: FieldModel): boolean {
   if (old.cardinality !== now.cardinality || old.mapKey !== now.mapKey) return false;
   const names = [old.type, now.type].map((type) => (type.kind === "scalar" ? type.scalar : ""));
   return ALIKE.some((group) => names.every((name) => group.includes(name)));
+}
+
+/** What a field stands for where it is not set; undefined where that is a matter of its type alone. */
+function defaultOf({ cardinality, defaultValue, type }: FieldModel): OptionResult | undefined {
+  if (cardinality !== "single" || type.kind === "message") return undefined;
+  if (defaultValue !== undefined) return defaultValue;
+  if (type.kind === "enum") return type.enum.values[0]?.number;
+  const zero = SCALAR_TRAITS[type.scalar].type;
+  return zero === "Uint8Array" ? new Uint8Array() : ZEROS[zero];
+}
+
+const ZEROS = { number: 0, bigint: 0n, boolean: false, string: "" } as const;
+
+function isSameDefault(old: OptionResult | undefined, now: OptionResult | undefined): boolean {
+  if (old instanceof Uint8Array && now instanceof Uint8Array) return Buffer.compare(old, now) === 0;
+  return Object.is(old, now);
+}
+
+function showDefault(field: FieldModel): string {
+  const value = defaultOf(field);
+  const { type } = field;
+  if (type.kind === "enum") return type.enum.values.find(({ number }) => number === value)?.name ?? String(value);
+  if (value instanceof Uint8Array) return `the bytes "${Buffer.from(value).toString("hex")}"`;
+  if (Object.is(value, -0)) return "-0";
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
 
 /** True if a field's oneof is still the same one; it may be renamed, since its name is on no wire. */

@@ -57,18 +57,25 @@ export function readOptions(
   return result;
 }
 
-/** Reads one value as a field of `type` would have it; undefined if it does not fit, which is reported. */
+/** Reads a field's default, or its name in JSON, as a field of `type` would have it; undefined if it does not fit, which is reported. */
 export function readOptionValue(value: OptionValue, type: FieldType, context: OptionContext): OptionResult | undefined {
-  return new OptionReader(context).value(value, type);
+  return new OptionReader(context, "default").value(value, type);
 }
+
+/** Where a value stands: it is an option, part of one written in braces, or a field's default. */
+type Style = "option" | "text" | "default";
 
 class OptionReader {
   private readonly context: OptionContext;
-  private readonly isText: boolean;
+  private readonly style: Style;
 
-  constructor(context: OptionContext, isText = false) {
+  constructor(context: OptionContext, style: Style = "option") {
     this.context = context;
-    this.isText = isText;
+    this.style = style;
+  }
+
+  private get isText(): boolean {
+    return this.style === "text";
   }
 
   /** Sets one option: walks its path to the field that it names, then reads the value as that field. */
@@ -165,7 +172,7 @@ class OptionReader {
 
   /** What is written in braces is protobuf's text format: names are looked up from the message, and values are laxer. */
   private inText(type: MessageModel): OptionReader {
-    return new OptionReader({ ...this.context, scope: type.fullName }, true);
+    return new OptionReader({ ...this.context, scope: type.fullName }, "text");
   }
 
   private aggregateField(result: OptionMessage, type: MessageModel, { name, value }: AggregateField): void {
@@ -230,13 +237,18 @@ class OptionReader {
 
   private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
     if (value.kind === "float" || value.kind === "integer") {
-      const number = Number(value.value);
+      const number = this.isNegativeZero(value) ? -0 : Number(value.value);
       return scalar === "float" ? roundToFloat(number) : number;
     }
     const word = value.kind !== "identifier" ? undefined : this.isText ? value.text.toLowerCase() : value.text;
     if (word === "inf" || (this.isText && word === "infinity")) return Number.POSITIVE_INFINITY;
     if (word === "nan") return Number.NaN;
     return this.mismatch(value, `a ${scalar}`);
+  }
+
+  /** protoc drops the sign of `-0` where an option is that by itself, and only there. */
+  private isNegativeZero({ value, offset }: { readonly value: bigint | number; readonly offset: number }): boolean {
+    return value === 0n && this.style !== "option" && this.context.source.text[offset] === "-";
   }
 
   private integer(value: OptionValue, scalar: Scalar): OptionResult | undefined {

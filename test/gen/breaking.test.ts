@@ -102,6 +102,55 @@ describe("breaking changes of messages", () => {
   });
 });
 
+describe("a default that changed", () => {
+  const change = (before: string, after: string, enums = "enum E { A = 1; B = 2; }"): string[] =>
+    between(`enum E { A = 1; B = 2; } message M { ${before} }`, `${enums} message M { ${after} }`, proto2);
+
+  it.each([
+    ["int32 a = 1 [default = 3]", "int32 a = 1 [default = -4]", "from 3 to -4"],
+    ["int64 a = 1 [default = 9007199254740993]", "int64 a = 1 [default = 9007199254740992]", "993 to 9007199254740992"],
+    ["int32 a = 1", "int32 a = 1 [default = 3]", "from 0 to 3"],
+    ["string a = 1 [default = 'x']", "string a = 1", 'from "x" to ""'],
+    ["bool a = 1 [default = true]", "bool a = 1 [default = false]", "from true to false"],
+    ["double a = 1 [default = 0]", "double a = 1 [default = -0]", "from 0 to -0"],
+    ["bytes a = 1 [default = '\\001']", "bytes a = 1 [default = '\\002']", 'from the bytes "01" to the bytes "02"'],
+    ["E a = 1 [default = A]", "E a = 1 [default = B]", "from A to B"],
+    ["uint32 a = 1", "int32 a = 1 [default = 1]", "from 0 to 1"],
+  ])("changes what old messages mean: %s -> %s", (before, after, text) => {
+    const found = change(`optional ${before};`, `optional ${after};`);
+    expect(found).toEqual([expect.stringContaining(`the default of "a" changed`)]);
+    expect(found[0]).toContain(text);
+  });
+
+  it.each([
+    ["int32 a = 1", "int32 a = 1 [default = 0]"],
+    ["E a = 1", "E a = 1 [default = A]"],
+    ["double a = 1 [default = nan]", "double a = 1 [default = nan]"],
+    ["bytes a = 1 [default = 'x']", "bytes a = 1 [default = '\\170']"],
+    ["M a = 1", "M a = 1 [deprecated = true]"],
+  ])("is none where it only says what holds anyway: %s -> %s", (before, after) => {
+    expect(change(`optional ${before};`, `optional ${after};`)).toEqual([]);
+  });
+
+  it("may be that of an enum, whose first value it is, or of an extension", () => {
+    expect(change("optional E a = 1;", "optional E a = 1;", "enum E { B = 2; A = 1; }")).toEqual([
+      'the default of "a" changed from A to B',
+    ]);
+    const extension = (value: string): string =>
+      `message M { extensions 5; } extend M { optional int32 a = 5 [default = ${value}]; }`;
+    expect(between(extension("1"), extension("2"), proto2)).toEqual(['the default of "a" changed from 1 to 2']);
+  });
+
+  it("is reported at the field, with its old place", () => {
+    const texts = (value: number): Texts => ({
+      "a.proto": proto2(`message M { optional int32 a = 1 [default = ${value}]; }`),
+    });
+    expect(findings(texts(1), texts(2))).toEqual([
+      'a.proto:2:28: error: the default of "a" changed from 1 to 2 (before: a.proto:2:28)',
+    ]);
+  });
+});
+
 describe("breaking changes of enums, services and files", () => {
   it.each([
     ["A = 1;", "B = 1;", "A = 1 was renamed B, which is its name in JSON"],
