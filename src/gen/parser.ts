@@ -4,6 +4,7 @@
 // exhaust the stack.
 
 import { type Token, type TokenKind, tokenize, unquote } from "./lexer.js";
+import { didYouMean, nearest } from "./nearest.js";
 import type { Diagnostics, SourceFile } from "./source.js";
 import type {
   AggregateField,
@@ -33,6 +34,16 @@ export const MAX_FIELD_NUMBER = 536_870_911;
 export const MAX_ENUM_NUMBER = 2_147_483_647;
 
 const LABELS = new Set(["optional", "required", "repeated"]);
+/** What statements begin with, by what they stand in; for "did you mean". */
+const KEYWORDS = {
+  file: "syntax edition package import option message enum service extend export local".split(" "),
+  message: [..."message enum extend oneof option reserved extensions map group export local".split(" "), ...LABELS],
+  fields: ["option", "group", ...LABELS],
+  enum: ["option", "reserved"],
+  service: ["rpc", "option"],
+} as const;
+/** A misspelt keyword is found out within this many tokens: `optoin deprecated = true`. */
+const GUESS_WITHIN = 3;
 
 /** Reads a manifest. Errors go to `diagnostics`; what could be read is returned all the same. */
 export function parse(source: SourceFile, diagnostics: Diagnostics): FileSyntax {
@@ -48,6 +59,8 @@ class Parser {
   private readonly tokens: Token[];
   private index = 0;
   private depth = 0;
+  /** Where the statement begins that is being read, and which keywords could. */
+  private statement: { readonly index: number; readonly keywords: readonly string[] } = { index: 0, keywords: [] };
 
   constructor(source: SourceFile, diagnostics: Diagnostics) {
     this.source = source;
@@ -68,9 +81,10 @@ class Parser {
       services: [],
       extends: [],
     };
-    if (this.peek.text === "syntax" || this.peek.text === "edition") this.attempt(() => this.syntax(file));
+    if (this.peek.text === "syntax" || this.peek.text === "edition")
+      this.attempt(() => this.syntax(file), KEYWORDS.file);
     else this.diagnostics.warning({ file: this.source, offset: 0 }, "no syntax is given, so this is read as proto2");
-    while (this.peek.kind !== "end") this.attempt(() => this.topLevel(file));
+    while (this.peek.kind !== "end") this.attempt(() => this.topLevel(file), KEYWORDS.file);
     return file;
   }
 
@@ -158,7 +172,7 @@ class Parser {
     const comment = this.commentHere();
     this.advance();
     const message = newMessage(this.identifier(), comment, visibility);
-    this.block(() => this.messageStatement(message));
+    this.block(() => this.messageStatement(message), KEYWORDS.message);
     return message;
   }
 
@@ -242,7 +256,7 @@ class Parser {
     const options = this.inlineOptions();
     const group = newMessage(type, field.comment);
     groups.push(group);
-    this.block(() => this.messageStatement(group));
+    this.block(() => this.messageStatement(group), KEYWORDS.message);
     const name = { text: type.text.toLowerCase(), offset: type.offset };
     return { ...field, name, options, type, mapKey: undefined, number, numberOffset, isGroup: true };
   }
@@ -255,13 +269,13 @@ class Parser {
     this.block(() => {
       if (this.peek.text === "option") oneof.options.push(this.optionStatement());
       else message.fields.push(this.field(message.messages, index));
-    });
+    }, KEYWORDS.fields);
   }
 
   private extend(groups: MessageSyntax[]): ExtendSyntax {
     this.advance();
     const extend: ExtendSyntax = { extendee: this.typeName(), fields: [] };
-    this.block(() => extend.fields.push(this.field(groups, undefined)));
+    this.block(() => extend.fields.push(this.field(groups, undefined)), KEYWORDS.fields);
     return extend;
   }
 
@@ -323,7 +337,7 @@ class Parser {
       if (this.peek.text === "option" && !isValue) declared.options.push(this.optionStatement());
       else if (this.peek.text === "reserved" && !isValue) this.reserved(declared, MAX_ENUM_NUMBER);
       else declared.values.push(this.enumValue());
-    });
+    }, KEYWORDS.enum);
     return declared;
   }
 
@@ -344,7 +358,7 @@ class Parser {
       if (this.peek.text === "option") service.options.push(this.optionStatement());
       else if (this.peek.text === "rpc") service.methods.push(this.method());
       else this.unexpected("rpc or option");
-    });
+    }, KEYWORDS.service);
     return service;
   }
 
@@ -357,7 +371,7 @@ class Parser {
     const output = this.methodType();
     const options: OptionSyntax[] = [];
     const end = this.peek;
-    if (end.text === "{") this.block(() => options.push(this.optionStatement()));
+    if (end.text === "{") this.block(() => options.push(this.optionStatement()), ["option"]);
     else this.expect(";");
     return {
       name,
@@ -536,12 +550,12 @@ class Parser {
 
   // Blocks and recovery
 
-  private block(statement: () => void): void {
+  private block(statement: () => void, keywords: readonly string[]): void {
     const open = this.expect("{");
     this.enter(open.offset);
     while (!this.take("}")) {
       if (this.peek.kind === "end") this.fail(open.offset, "this { is never closed");
-      if (!this.take(";")) this.attempt(statement);
+      if (!this.take(";")) this.attempt(statement, keywords);
     }
     this.depth--;
   }
@@ -551,8 +565,9 @@ class Parser {
   }
 
   /** Runs a statement; after a syntax error in it, continues at the next one of the same block. */
-  private attempt(statement: () => void): void {
+  private attempt(statement: () => void, keywords: readonly string[]): void {
     const { index, depth } = this;
+    this.statement = { index, keywords };
     try {
       statement();
     } catch (error) {
@@ -604,7 +619,16 @@ class Parser {
   }
 
   private unexpected(wanted: string): never {
-    this.fail(this.peek.offset, `expected ${wanted}, found ${describe(this.peek)}`);
+    this.fail(this.peek.offset, `expected ${wanted}, found ${describe(this.peek)}${this.guess()}`);
+  }
+
+  /** What the first word of the statement was probably meant to be. */
+  private guess(): string {
+    const { index, keywords } = this.statement;
+    const { kind, text } = this.tokens[index]!;
+    if (kind !== "identifier" || this.index - index > GUESS_WITHIN || keywords.includes(text)) return "";
+    const near = didYouMean(nearest(text, keywords, (keyword) => keyword));
+    return near === "" || this.index === index ? near : near.replace("; ", `; by ${JSON.stringify(text)}, `);
   }
 
   private fail(offset: number, text: string): never {

@@ -7,7 +7,7 @@ import { isPackable } from "./link.js";
 import type { EnumModel, FieldModel, MessageModel, MethodModel } from "./model.js";
 import { MAX_FIELD_NUMBER } from "./parser.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
-import type { EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
+import type { Edition, EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
 import { reportJsonClashes, reportValueClashes } from "./validate-names.js";
 import { type OwnedRange, type Report, reportOverlaps, reportRepeatedNames } from "./validate-ranges.js";
 import { isVisible } from "./visibility.js";
@@ -18,6 +18,7 @@ const RESERVED_LAST = 19_999;
 const MAP_KEYS = new Set(
   "int32 int64 uint32 uint64 sint32 sint64 fixed32 fixed64 sfixed32 sfixed64 bool string".split(" "),
 );
+const BEFORE_2024 = new Set<Edition>(["proto2", "proto3", "2023"]);
 const MIN_ENUM_NUMBER = -(2 ** 31);
 const MAX_ENUM_NUMBER = 2 ** 31 - 1;
 
@@ -158,7 +159,11 @@ class Validator {
 
   imports(): void {
     const seen = new Set<string>();
-    for (const { path } of this.file.syntax.imports) {
+    const isNew = !BEFORE_2024.has(this.file.model.edition);
+    for (const { path, kind } of this.file.syntax.imports) {
+      if (kind === "weak" && isNew)
+        this.error(path, 'edition 2024 has no "import weak"; perhaps "import option" will do');
+      if (kind === "option" && !isNew) this.error(path, '"import option" came with edition 2024');
       if (seen.has(path.text)) this.error(path, `"${path.text}" is imported twice`);
       seen.add(path.text);
     }

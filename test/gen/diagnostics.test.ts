@@ -1,7 +1,7 @@
 // What the compiler says about manifests that are wrong: where, what, and all of it at once.
 
 import { describe, expect, it } from "vitest";
-import { diagnose } from "./support.js";
+import { askProtoc, diagnose, hasProtoc } from "./support.js";
 
 const proto3 = (body: string): string => `syntax = "proto3";\npackage t;\n${body}`;
 
@@ -20,7 +20,7 @@ describe("diagnostics", () => {
     expect(diagnose(manifest)).toEqual([
       'test.proto:3:20: error: expected a name, found "="',
       'test.proto:3:48: error: expected "=", found "3"',
-      'test.proto:4:1: error: expected a message, enum, service, extend, import, option or package, found "mesage"',
+      'test.proto:4:1: error: expected a message, enum, service, extend, import, option or package, found "mesage"; did you mean "message"?',
     ]);
   });
 
@@ -34,6 +34,20 @@ describe("diagnostics", () => {
       'a.proto:1:61: error: unknown type "Ordr"; did you mean "t.Order"?',
       'a.proto:1:73: error: "Hidden" is declared in c.proto, which is not imported',
     ]);
+  });
+
+  it("do not tolerate a weak import that is missing, as protoc does not; nor weak imports where editions have none", () => {
+    const texts = { "test.proto": 'syntax = "proto3"; import weak "gone.proto";' };
+    expect(diagnose(texts)).toEqual(['test.proto:1:32: error: manifest "gone.proto" was not found; looked in memory']);
+    if (hasProtoc)
+      expect(askProtoc(texts)).toMatchObject({ accepted: false, said: expect.stringContaining("not found") });
+    const importing = (edition: string, kind: string): string =>
+      diagnose({ "test.proto": `${edition}; import ${kind} "b.proto";`, "b.proto": 'syntax = "proto3";' }).join();
+    expect(importing('edition = "2023"', "weak")).toBe("");
+    expect(importing('edition = "2024"', "weak")).toContain('1:31: error: edition 2024 has no "import weak"; ');
+    expect(importing('edition = "2024"', "option")).toBe("");
+    expect(importing('edition = "2023"', "option")).toContain('1:33: error: "import option" came with edition 2024');
+    expect(importing('syntax = "proto3"', "option")).toContain('"import option" came with edition 2024');
   });
 
   it("say where a missing import was looked for, and which import closes a cycle", () => {
@@ -73,6 +87,29 @@ describe("guesses", () => {
     expect(diagnose(proto3("message A { strng a = 1; }")).join()).toContain(
       'unknown type "strng"; did you mean "string"?',
     );
+  });
+
+  it.each([
+    ["mesage Foo {}", 'found "mesage"; did you mean "message"?'],
+    ['improt "a.proto";', 'found "improt"; did you mean "import"?'],
+    ["exprot message A {}", 'found "exprot"; did you mean "export"?'],
+    ["message A { mesage B {} }", 'expected "=", found "{"; by "mesage", did you mean "message"?'],
+    ["message A { emum E { Z = 0; } }", 'by "emum", did you mean "enum"?'],
+    ["message A { optinal string a = 1; }", 'by "optinal", did you mean "optional"?'],
+    ["message A { mpa<int32, int32> a = 1; }", 'by "mpa", did you mean "map"?'],
+    ["message A { reserve 1; }", 'by "reserve", did you mean "reserved"?'],
+    ["message A { oneoff o { repeted int32 a = 1; } }", 'by "oneoff", did you mean "oneof"?'],
+    ["message A { oneof o { repeted int32 a = 1; } }", 'by "repeted", did you mean "repeated"?'],
+    ["message A { optoin deprecated = true; }", 'by "optoin", did you mean "option"?'],
+    ["enum E { resrved 3; }", 'by "resrved", did you mean "reserved"?'],
+    ["service S { prc A(B) returns (B); }", 'found "prc"; did you mean "rpc"?'],
+  ])("know the keywords: %s", (body, text) => {
+    expect(diagnose(proto3(body)).join()).toContain(text);
+  });
+
+  it("know no keyword where one was spelt right or the name is an ordinary one", () => {
+    for (const body of ["message A { optional int32 = 1; }", "message A { Order order 1; }", "enum E { ONE 1; }"])
+      expect(diagnose(proto3(body)).join()).not.toContain("did you mean");
   });
 
   it("are not made when nothing is near, and not without end", () => {
@@ -135,6 +172,13 @@ describe("hostile manifests", () => {
     const deep = "error: nested more than 64 deep";
     expect(diagnose(proto3("message A { ".repeat(10_000))).join("\n")).toContain(deep);
     expect(diagnose(proto3(`option (a) = ${"{ a: ".repeat(10_000)}`)).join("\n")).toContain(deep);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it("that nearly name what has a huge name are not compared with it", () => {
+    const started = performance.now();
+    const long = "A".repeat(100_000);
+    expect(diagnose(proto3(`message ${long}B { ${long}C a = 1; }`)).join()).toContain("unknown type");
     expect(performance.now() - started).toBeLessThan(1000);
   });
 

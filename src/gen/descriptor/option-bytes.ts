@@ -187,7 +187,7 @@ class OptionDecoder {
 
 const READ: Readonly<Record<Scalar, (buf: Buffer, pos: number, end: number) => OptionResult>> = {
   double: wire.readDouble,
-  float: (buf, pos, end) => roundToFloat(wire.readFloat(buf, pos, end)),
+  float: (buf, pos) => roundToFloat(wire.readFloat(buf, pos)),
   int32: wire.readInt32,
   int64: wire.readInt64,
   uint32: wire.readUint32,
