@@ -1,11 +1,29 @@
 // The public face of Sluice.
 
-export type { Caller, CallOptions } from "./call/caller.js";
+export type {
+  BidiStream,
+  Caller,
+  CallOptions,
+  ClientStream,
+  RequestStream,
+  ResponseStream,
+  ServerStream,
+  StreamCall,
+} from "./call/caller.js";
 export { CallContext, type Peer } from "./call/context.js";
-export type { ClientInterceptor, ServerInterceptor, UnaryCall, UnaryHandler } from "./call/interceptors.js";
+export type {
+  AnyStream,
+  ClientInterceptor,
+  ServerInterceptor,
+  StreamCaller,
+  StreamHandler,
+  UnaryCall,
+  UnaryHandler,
+} from "./call/interceptors.js";
 export type { ChannelState } from "./client/carrier.js";
 export { Channel, type ChannelEvents, type ChannelStats, connect } from "./client/channel.js";
 export type { ConnectOptions, Mode } from "./client/options.js";
+export type { Compression } from "./codec/compression.js";
 export { DecodeError, MAX_MESSAGE_DEPTH, MessageType } from "./codec/message.js";
 export { MAX_METADATA_ENTRIES, Metadata, type MetadataInit, type MetadataValue } from "./codec/metadata.js";
 export { type AnyMethod, type Idempotency, Method, type MethodKind, type Priority, Service } from "./codec/method.js";

@@ -6,6 +6,7 @@ import type { AnyMethod } from "../codec/method.js";
 import type { RpcError } from "../codec/status.js";
 import type { IncomingCall, IncomingContext } from "../transport/incoming-call.js";
 import type { Session } from "../transport/session.js";
+import type { Stream } from "../transport/stream.js";
 
 /** The other end of a connection. */
 export interface Peer {
@@ -28,11 +29,18 @@ export class CallContext implements IncomingContext {
   readonly method: AnyMethod;
   private readonly session: Session;
   private readonly expiresAt: number;
+  /**
+   * True: compress what the handler sends, if the caller can read that and it becomes smaller; false: do not. Default: the
+   * server's `compression`. It may change from one message of a stream to the next.
+   */
+  compress: boolean | undefined = undefined;
   private requestMetadata: Metadata | undefined;
   private controller: AbortController | undefined = undefined;
   private cancelError: RpcError | undefined = undefined;
   private responseHeaders: Metadata | undefined = undefined;
   private responseTrailers: Metadata | undefined = undefined;
+  private headersAreSent = false;
+  private stream: Stream | undefined = undefined;
 
   /** Made by the dispatcher. */
   constructor(method: AnyMethod, call: IncomingCall) {
@@ -72,10 +80,16 @@ export class CallContext implements IncomingContext {
     return this.cancelError !== undefined;
   }
 
-  /** Metadata that is sent ahead of the response; set it before the handler returns. */
+  /** Metadata that is sent ahead of the response, or of the first message of a stream; set it before that. */
   get headers(): Metadata {
     this.responseHeaders ??= new Metadata();
     return this.responseHeaders;
+  }
+
+  /** Sends {@link headers} now, ahead of the first message of a stream. A unary call's travel with its response. */
+  sendHeaders(): void {
+    const headers = this.stream === undefined ? undefined : this.takeHeaders();
+    if (headers !== undefined && !this.isCancelled) void this.stream?.sender.sendEmpty(0, headers);
   }
 
   /** Metadata that is sent behind the response or with the error; set it before the handler returns. */
@@ -84,8 +98,15 @@ export class CallContext implements IncomingContext {
     return this.responseTrailers;
   }
 
-  /** For the connection: the headers that were set, if any. */
-  get sentHeaders(): Metadata | undefined {
+  /** For the dispatcher: the streams of the call. */
+  openStream(stream: Stream): void {
+    this.stream = stream;
+  }
+
+  /** For the connection: the headers that were set, if any, the first time it asks. */
+  takeHeaders(): Metadata | undefined {
+    if (this.headersAreSent) return undefined;
+    this.headersAreSent = true;
     return this.responseHeaders;
   }
 

@@ -1,10 +1,11 @@
 // What a client connects with: makes calls, gives each one its deadline, and hands it to the carrier of its mode.
 
 import { EventEmitter } from "node:events";
-import type { Caller, CallOptions } from "../call/caller.js";
+import type { BidiStream, Caller, CallOptions, ClientStream, ServerStream } from "../call/caller.js";
 import { type Peer, peerOf } from "../call/context.js";
 import { Dispatcher } from "../call/dispatch.js";
-import { composeCall, type UnaryCall } from "../call/interceptors.js";
+import { type AnyStream, composeCall, composeStream, type StreamCaller, type UnaryCall } from "../call/interceptors.js";
+import { OutgoingStream } from "../call/outgoing-stream.js";
 import type { AnyMethod, Method, Service } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
@@ -55,6 +56,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   private readonly dispatcher: Dispatcher;
   private readonly carrier: Carrier;
   private readonly call: UnaryCall;
+  private readonly begin: StreamCaller;
 
   /** Use {@link connect}. */
   constructor(addresses: readonly Address[], options: ResolvedConnectOptions) {
@@ -73,6 +75,9 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     this.call = composeCall(options.interceptors, (method, request, callOptions) =>
       this.start(method, request, callOptions),
     );
+    this.begin = composeStream(options.interceptors, (method, request, callOptions) =>
+      this.startStream(method, request, callOptions),
+    );
     if (options.mode === "pipelined") this.carrier.wantConnection();
   }
 
@@ -87,6 +92,28 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     options: CallOptions = NO_OPTIONS,
   ): Promise<O> {
     return this.call(method as AnyMethod, request, options) as Promise<O>;
+  }
+
+  serverStream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    request: IInit,
+    options: CallOptions = NO_OPTIONS,
+  ): ServerStream<O> {
+    return this.begin(method as AnyMethod, request, options) as AnyStream as ServerStream<O>;
+  }
+
+  clientStream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    options: CallOptions = NO_OPTIONS,
+  ): ClientStream<IInit, O> {
+    return this.begin(method as AnyMethod, undefined, options) as AnyStream as ClientStream<IInit, O>;
+  }
+
+  bidiStream<I, IInit, O, OInit>(
+    method: Method<I, IInit, O, OInit>,
+    options: CallOptions = NO_OPTIONS,
+  ): BidiStream<IInit, O> {
+    return this.begin(method as AnyMethod, undefined, options) as AnyStream as BidiStream<IInit, O>;
   }
 
   /** Serves calls that the server makes to this client, on every connection of the channel. */
@@ -142,19 +169,40 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   }
 
   private start(method: AnyMethod, request: unknown, options: CallOptions): Promise<unknown> {
-    const { signal, timeoutMs } = options;
-    if (this.carrier.isClosed) return Promise.reject(closedError());
-    if (signal?.aborted === true) {
-      return Promise.reject(
-        localError(Code.CANCELLED, `${method.path}: the signal was aborted before the call`, "safe", signal.reason),
-      );
-    }
-    const limitMs = timeoutMs === undefined ? (method.deadlineMs ?? this.options.timeoutMs) : timeoutMs;
-    if (!(limitMs > 0)) return Promise.reject(expired(method, limitMs));
-    const now = limitMs < EXACT_BELOW_MS ? this.options.clock.now() : this.wheel.tick.now();
-    const call = new OutgoingCall(method, options, this.wheel, now + limitMs);
+    const limitMs = options.timeoutMs ?? method.deadlineMs ?? this.options.timeoutMs;
+    const refusal = this.refusalOf(method, options, limitMs);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const call = this.makeCall(method, options, limitMs);
     this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
     return call.promise;
+  }
+
+  private startStream(method: AnyMethod, request: unknown, options: CallOptions): AnyStream {
+    const limitMs = options.timeoutMs ?? method.deadlineMs ?? Number.POSITIVE_INFINITY;
+    const refusal = this.refusalOf(method, options, limitMs);
+    const call = this.makeCall(method, refusal === undefined ? options : NO_OPTIONS, limitMs);
+    const stream = new OutgoingStream(call);
+    if (refusal !== undefined) call.fail(refusal);
+    else this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
+    return stream;
+  }
+
+  /** Why a call cannot begin. */
+  private refusalOf(method: AnyMethod, { signal }: CallOptions, limitMs: number): RpcError | undefined {
+    if (this.carrier.isClosed) return closedError();
+    if (signal?.aborted === true)
+      return localError(
+        Code.CANCELLED,
+        `${method.path}: the signal was aborted before the call`,
+        "safe",
+        signal.reason,
+      );
+    return limitMs > 0 ? undefined : expired(method, limitMs);
+  }
+
+  private makeCall(method: AnyMethod, options: CallOptions, limitMs: number): OutgoingCall {
+    const now = limitMs < EXACT_BELOW_MS ? this.options.clock.now() : this.wheel.tick.now();
+    return new OutgoingCall(method, options, this.wheel, now + limitMs);
   }
 
   private notReady(timeoutMs: number): RpcError {

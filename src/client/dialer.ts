@@ -63,7 +63,7 @@ export class Dialer {
       this.failed(origin, error as RpcError);
       throw error;
     }
-    const { slabs, limits, peerId } = this.options;
+    const { slabs, limits, compression, peerId } = this.options;
     const { acceptor, wheel, hooks } = this;
     const session = new Session({
       pipe,
@@ -74,6 +74,7 @@ export class Dialer {
       slabs,
       limits,
       hooks,
+      compression,
       peerId,
       agent: AGENT,
     });

@@ -1,9 +1,11 @@
 // What a channel can be told, its defaults and their bounds.
 
 import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
+import type { Compression } from "../codec/compression.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { Code, localError } from "../codec/status.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
+import { checkCompression } from "../transport/compress.js";
 import type { Network } from "../transport/pipe.js";
 import { type ConnectionLimits, checkLimit, LIMITS, resolveLimits } from "../transport/settings.js";
 import { socketNetwork } from "../transport/socket.js";
@@ -55,6 +57,8 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly clock?: Clock;
   /** Jitter and the default peer id come from here. Default `Math.random`. */
   readonly random?: Random;
+  /** What messages are compressed with, where the peer can read that. Default: nothing is compressed. */
+  readonly compression?: Compression;
   /** Where buffers come from. Default: one pool for the process. */
   readonly slabs?: SlabPool;
 }
@@ -80,6 +84,7 @@ export interface ResolvedConnectOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly slabs: SlabPool;
+  readonly compression: Compression | undefined;
   readonly limits: ConnectionLimits;
 }
 
@@ -113,6 +118,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     clock: given.clock ?? systemClock,
     random,
     slabs: given.slabs ?? sharedSlabs,
+    compression: checkCompression(given.compression),
     limits: resolveLimits(given),
   });
 }

@@ -5,6 +5,16 @@ import type { MessageType } from "./message.js";
 
 /** Which sides of a call may carry more than one message. */
 export type MethodKind = "unary" | "client-streaming" | "server-streaming" | "bidi-streaming";
+/** True where the caller may send any number of messages. */
+export function streamsRequests(kind: MethodKind): boolean {
+  return kind === "client-streaming" || kind === "bidi-streaming";
+}
+
+/** True where the callee may answer with any number of messages. */
+export function streamsResponses(kind: MethodKind): boolean {
+  return kind === "server-streaming" || kind === "bidi-streaming";
+}
+
 /** How urgent a method's calls are beside others of the same connection and server. */
 export type Priority = "low" | "normal" | "high";
 /** protobuf's `idempotency_level`: only `no-side-effects` and `idempotent` calls may ever run twice. */

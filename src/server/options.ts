@@ -2,8 +2,10 @@
 
 import type { Logger } from "pino";
 import type { ServerInterceptor } from "../call/interceptors.js";
+import type { Compression } from "../codec/compression.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
+import { checkCompression } from "../transport/compress.js";
 import type { Network } from "../transport/pipe.js";
 import { type ConnectionLimits, checkLimit, resolveLimits } from "../transport/settings.js";
 import { socketNetwork } from "../transport/socket.js";
@@ -28,6 +30,8 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
   readonly clock?: Clock;
   /** Default `Math.random`. */
   readonly random?: Random;
+  /** What messages are compressed with, where the peer can read that. Default: nothing is compressed. */
+  readonly compression?: Compression;
   /** Where buffers come from. Default: one pool for the process. */
   readonly slabs?: SlabPool;
 }
@@ -43,6 +47,7 @@ export interface ResolvedServerOptions {
   readonly network: Network;
   readonly clock: Clock;
   readonly slabs: SlabPool;
+  readonly compression: Compression | undefined;
   readonly limits: ConnectionLimits;
 }
 
@@ -60,6 +65,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     network: given.network ?? socketNetwork,
     clock: given.clock ?? systemClock,
     slabs: given.slabs ?? sharedSlabs,
+    compression: checkCompression(given.compression),
     limits: resolveLimits(given),
   });
 }

@@ -132,7 +132,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       pipe.destroy();
       return;
     }
-    const { slabs, limits, peerId, maxConnections } = this.options;
+    const { slabs, limits, compression, peerId, maxConnections } = this.options;
     const { dispatcher: acceptor, wheel, hooks } = this;
     const session = new Session({
       pipe,
@@ -143,6 +143,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       slabs,
       limits,
       hooks,
+      compression,
       peerId,
       agent: AGENT,
     });

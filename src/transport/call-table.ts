@@ -81,9 +81,14 @@ export class CallTable {
     return earliest;
   }
 
+  /** The live calls, in the order of their slots. */
+  live(): OutgoingCall[] {
+    return this.calls.filter((call) => call !== undefined && call !== ABANDONED);
+  }
+
   /** Empties the table and returns the calls that were live, in the order of their slots. */
   clear(): OutgoingCall[] {
-    const live = this.calls.filter((call) => call !== undefined && call !== ABANDONED);
+    const live = this.live();
     this.calls.length = this.ids.length = this.free.length = this.retired = 0;
     return live;
   }

@@ -64,6 +64,7 @@ export class Heartbeat extends Timer {
     this.checkSlowReader(now);
     this.checkPartialFrame(now);
     this.checkSilence(now);
+    session.checkStalls(now);
     if (session.isOpen) session.wheel.add(this, this.nextLook(now));
   }
 
@@ -122,6 +123,7 @@ export class Heartbeat extends Timer {
       limits.heartbeatIntervalMs,
       limits.slowReaderTimeoutMs,
       limits.frameTimeoutMs,
+      limits.streamStallTimeoutMs,
     );
   }
 

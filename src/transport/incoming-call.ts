@@ -4,22 +4,32 @@
 import { beginFrame, endFrame, Flag, FrameType, HEADER_BYTES } from "../codec/frame.js";
 import type { MessageType } from "../codec/message.js";
 import { encodeMetadata, type Metadata } from "../codec/metadata.js";
+import type { MethodKind } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
+import { takePayload } from "./message-sender.js";
 import type { Session } from "./session.js";
 import { encodeStatus, errorCode } from "./status-frame.js";
+import { Stream, type StreamSink } from "./stream.js";
 import { Timer } from "./timers.js";
 
 /** Serves the calls of one method; `call/dispatch.ts` makes them. */
 export interface Endpoint {
   readonly path: string;
-  /** Decodes the request `buf[start, end)`, runs the handler and answers `call`; never throws. */
-  serve(call: IncomingCall, buf: Buffer, start: number, end: number): void;
+  readonly kind: MethodKind;
+  /**
+   * Decodes the request `buf[start, end)`, or the first of a stream of requests, runs the handler and answers `call`; never
+   * throws. `flags` are the REQUEST's.
+   */
+  serve(call: IncomingCall, buf: Buffer, start: number, end: number, flags: number): void;
 }
 
 /** What a call needs of the context that its handler sees. */
 export interface IncomingContext {
-  /** Response metadata that the handler has set; undefined for none. */
-  readonly sentHeaders: Metadata | undefined;
+  /** The headers that the handler has set, the first time they are asked for; undefined for none. */
+  takeHeaders(): Metadata | undefined;
+  /** Whether the handler wants what it sends compressed; undefined to do as the connection does. */
+  readonly compress: boolean | undefined;
+  /** The trailers that the handler has set; undefined for none. */
   readonly sentTrailers: Metadata | undefined;
   /** Nobody waits for the response any more: the handler's signal is aborted with `error`. */
   cancel(error: RpcError): void;
@@ -34,6 +44,7 @@ export class IncomingCall extends Timer {
   requestBytes = 0;
   metadata: Metadata | undefined = undefined;
   context: IncomingContext | undefined = undefined;
+  stream: Stream | undefined = undefined;
   private output: MessageType<unknown, never> | undefined = undefined;
   private answered = false;
   private isOneWay = false;
@@ -54,6 +65,34 @@ export class IncomingCall extends Timer {
     this.expiresAt = Number.POSITIVE_INFINITY;
     this.answered = isOneWay;
     this.isOneWay = isOneWay;
+  }
+
+  /** Opens the streams of a call, if its method has any. */
+  openStream(sink: StreamSink): Stream {
+    this.stream = new Stream(sink);
+    this.stream.attach(this.session, this.id);
+    this.session.incoming.watchDeadline(this);
+    return this.stream;
+  }
+
+  /** Sends a message of the response's stream; undefined if it was written at once, else a promise of when it will have been. */
+  send(output: MessageType<unknown, never>, message: unknown): Promise<void> | undefined {
+    const { sender } = this.stream as Stream;
+    sender.compress = this.context?.compress;
+    return sender.send(output, message, this.context?.takeHeaders());
+  }
+
+  /** Ends the response's stream. */
+  respondEnd(): void {
+    if (!this.answered) {
+      const { outbox } = this.session;
+      this.session.touch();
+      beginFrame(outbox);
+      const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
+      endFrame(outbox, FrameType.RESPONSE, flags | Flag.NO_MESSAGE, Code.OK, this.id);
+      this.setAnswered(undefined);
+    }
+    this.finish();
   }
 
   /** Answers with what `promise` settles to. */
@@ -98,6 +137,7 @@ export class IncomingCall extends Timer {
   disconnect(error: RpcError): void {
     this.answered = true;
     this.session.wheel.remove(this);
+    this.stream?.close(error);
     this.context?.cancel(error);
   }
 
@@ -111,6 +151,7 @@ export class IncomingCall extends Timer {
     this.context = undefined;
     this.metadata = undefined;
     this.output = undefined;
+    this.stream = undefined;
     // An object that waits for reuse must not keep a closed connection alive.
     this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);
@@ -120,13 +161,34 @@ export class IncomingCall extends Timer {
     const { outbox, peer } = this.session;
     this.session.touch();
     beginFrame(outbox);
-    const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
+    const { context } = this;
+    const head = context === undefined ? Flag.END : this.beginResponse(context);
+    const mark = outbox.pos - outbox.start;
     output.encode(message as never, outbox);
+    const flags = head | this.session.compressor.compressTail(outbox, mark, context?.compress);
     const bytes = outbox.pos - outbox.start - HEADER_BYTES;
-    if (bytes > peer.maxFrameBytes) throw this.tooLong(bytes, peer.maxFrameBytes);
-    endFrame(outbox, FrameType.RESPONSE, flags, Code.OK, this.id);
+    if (bytes <= peer.maxFrameBytes) endFrame(outbox, FrameType.RESPONSE, flags, Code.OK, this.id);
+    else this.writeCut(bytes, flags);
+    this.setAnswered(undefined);
+  }
+
+  /** Sends the response that is in the outbox, of `bytes`, in fragments. */
+  private writeCut(bytes: number, flags: number): void {
+    const { session } = this;
+    const { maxMessageBytes } = session.peer;
+    const { maxInFlightBytes } = session.limits;
+    const waitingBytes = session.flow.waitingBytes;
+    if (bytes > maxMessageBytes)
+      throw tooLong(`the response takes ${bytes} bytes; the caller accepts ${maxMessageBytes}`);
+    if (waitingBytes > 0 && waitingBytes + bytes > maxInFlightBytes)
+      throw tooLong(`${waitingBytes} bytes wait to be sent, with this response more than ${maxInFlightBytes}`);
+    session.incoming.sendCut(this.id, flags, takePayload(session.outbox));
+  }
+
+  private setAnswered(error: RpcError | undefined): void {
     this.answered = true;
     this.session.incoming.onAnswered(this);
+    this.stream?.close(error);
   }
 
   private writeError(error: RpcError): void {
@@ -137,8 +199,7 @@ export class IncomingCall extends Timer {
       this.session.outbox.abandonFrame();
       this.writeErrorFrame(new RpcError(error.code, error.message, { origin: error.origin }), undefined);
     }
-    this.answered = true;
-    this.session.incoming.onAnswered(this);
+    this.setAnswered(error);
   }
 
   private writeErrorFrame(error: RpcError, context: IncomingContext | undefined): void {
@@ -151,19 +212,13 @@ export class IncomingCall extends Timer {
   }
 
   /** Appends the metadata that the handler has set; returns the frame's flags. */
-  private beginResponse({ sentHeaders: headers, sentTrailers: trailers }: IncomingContext): number {
+  private beginResponse(context: IncomingContext): number {
     const { outbox, peer } = this.session;
+    const { sentTrailers: trailers } = context;
+    const headers = context.takeHeaders();
     if (headers !== undefined) encodeMetadata(headers, outbox, peer.maxMetadataBytes);
     if (trailers !== undefined) encodeMetadata(trailers, outbox, peer.maxMetadataBytes);
     return Flag.END | (headers === undefined ? 0 : Flag.METADATA) | (trailers === undefined ? 0 : Flag.TRAILERS);
-  }
-
-  private tooLong(bytes: number, limit: number): RpcError {
-    return localError(
-      Code.RESOURCE_EXHAUSTED,
-      `the response takes ${bytes} bytes; the caller accepts ${limit}`,
-      "never",
-    );
   }
 
   private asResponseError(error: unknown): RpcError {
@@ -172,4 +227,8 @@ export class IncomingCall extends Timer {
     const reason = error instanceof Error ? error.message : String(error);
     return localError(Code.INTERNAL, `the response cannot be encoded: ${reason}`, "never", error);
   }
+}
+
+function tooLong(text: string): RpcError {
+  return localError(Code.RESOURCE_EXHAUSTED, text, "never");
 }

@@ -2,12 +2,15 @@
 // many run. What is refused is refused before it is decoded, and says so, so that the caller may go elsewhere.
 
 import { isUtf8 } from "node:buffer";
-import { CloseReason, Flag, FrameError, HEADER_BYTES, readArg, readUint32, slotOf } from "../codec/frame.js";
+import { availableCompressions, decompress } from "../codec/compression.js";
+import { CloseReason, Flag, FrameError, FrameType, HEADER_BYTES, readArg, readUint32, slotOf } from "../codec/frame.js";
 import { FreeList } from "../codec/free-list.js";
 import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, metadataBlockBytes } from "../codec/metadata.js";
-import { Code, localError, type RpcError } from "../codec/status.js";
+import { streamsRequests } from "../codec/method.js";
+import { Code, localError, RpcError } from "../codec/status.js";
 import { type Endpoint, IncomingCall } from "./incoming-call.js";
+import { MessageSender } from "./message-sender.js";
 import type { Session } from "./session.js";
 import { MAX_METHOD_PATH_BYTES } from "./settings.js";
 import { writeStatusFrame } from "./status-frame.js";
@@ -25,8 +28,8 @@ export interface Acceptor {
   find(path: string): Endpoint | undefined;
 }
 
-/** Request flags that only streams, fragments and compression set, and END, which a unary request has. */
-const STREAM_FLAGS = Flag.END | Flag.NO_MESSAGE | Flag.MORE | Flag.COMPRESSED;
+/** The flags that tell what a request carries: END alone is one message, whole and as it is. */
+const SHAPE_FLAGS = Flag.END | Flag.NO_MESSAGE | Flag.MORE | Flag.COMPRESSED;
 
 /** A method index that the peer has defined. */
 interface DefinedMethod {
@@ -47,6 +50,8 @@ export class IncomingCalls {
   private readonly acceptor: Acceptor;
   private readonly methods: (DefinedMethod | undefined)[] = [];
   private readonly serving: (IncomingCall | undefined)[] = [];
+  /** Responses that are being sent in fragments, by the ids of their calls. */
+  private readonly cut = new Map<number, MessageSender>();
   private readonly armDeadlines = (): void => this.armUnarmed();
   private unarmed: IncomingCall[] = [];
   /** Calls that have not been answered. */
@@ -61,9 +66,9 @@ export class IncomingCalls {
     this.acceptor = acceptor;
   }
 
-  /** Calls that have not been answered. */
+  /** Calls that have not been answered, or not wholly. */
   get unanswered(): number {
-    return this.openCount;
+    return this.openCount + this.cut.size;
   }
 
   /** METHOD: the peer names a method by a small number. */
@@ -85,35 +90,73 @@ export class IncomingCalls {
     this.methods[index] = { path, endpoint: this.acceptor.find(path) };
   }
 
-  /** REQUEST: serves the call or refuses it. */
+  /** REQUEST, a whole one: serves the call or refuses it. */
   onRequest(buf: Buffer, start: number, end: number): void {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
-    const method = this.methods[readArg(buf, start)];
-    if (method === undefined) throw broken(`REQUEST for the undefined method ${readArg(buf, start)}`);
-    if ((id & 1) === this.session.side) throw broken(`REQUEST ${id} has an id of the receiving side`);
+    const method = this.methodOf(buf, start, id);
     const refusal = this.refusalOf(method, flags, id, end - start);
     if (refusal === undefined) this.serve(method.endpoint as Endpoint, flags, id, buf, start, end);
     else this.refuse(method.path, flags, id, refusal);
   }
 
+  /** The first frame of a request that is cut up. False: the call is refused, for `refusal` or another reason. */
+  onCutRequest(buf: Buffer, start: number, refusal: RpcError | undefined): boolean {
+    const id = readUint32(buf, start + 8);
+    const flags = buf[start + 5] as number;
+    const method = this.methodOf(buf, start, id);
+    const why = refusal ?? this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES));
+    if (why !== undefined) this.refuse(method.path, flags, id, why);
+    return why === undefined && (flags & Flag.ONE_WAY) === 0;
+  }
+
   /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
   onCancel(buf: Buffer, start: number): void {
     const id = readUint32(buf, start + 8);
-    const call = this.serving[slotOf(id)];
-    if (call === undefined || call.id !== id) return;
     const code = readArg(buf, start) === Code.DEADLINE_EXCEEDED ? Code.DEADLINE_EXCEEDED : Code.CANCELLED;
-    call.cancel(localError(code, `${call.endpoint.path}: the caller gave the call up`, "unsafe"));
+    this.end(id, code, "the caller gave the call up");
   }
 
-  /** MESSAGE or FRAGMENT: nothing may follow the END that every call served here has sent. */
-  onMessage(id: number): void {
-    if (this.serving[slotOf(id)]?.id === id) throw broken(`more bytes for call ${id}, whose request was complete`);
+  /** MESSAGE, a whole one. */
+  onMessage(buf: Buffer, start: number, end: number): void {
+    const id = readUint32(buf, start + 8);
+    const call = this.find(id);
+    if (call === undefined) return;
+    if (call.stream === undefined) throw broken(`MESSAGE for call ${id}, whose request was complete`);
+    call.stream.onMessage(buf, start, end);
+  }
+
+  /** CREDIT for a stream; one that has ended takes none. */
+  onCredit(id: number, bytes: number): void {
+    this.find(id)?.stream?.onCredit(bytes);
+  }
+
+  /** True if a call with this id is being served. */
+  isLive(id: number): boolean {
+    return this.find(id) !== undefined;
+  }
+
+  /** The message that is arriving for a call cannot be taken: the call ends with `error`. */
+  refuseMessage(id: number, { code, message }: RpcError): void {
+    this.end(id, code, message);
+  }
+
+  /** A response that is too long for a frame is sent in fragments. */
+  sendCut(id: number, flags: number, payload: Buffer): void {
+    const sender = new MessageSender((error) => this.end(id, error.code, error.message));
+    sender.attach(this.session, id);
+    this.cut.set(id, sender);
+    const resolve = (): void => {
+      if (this.cut.delete(id)) this.session.onCallEnded();
+    };
+    sender.sendCut(FrameType.RESPONSE, flags, Code.OK, payload, { resolve, reject() {} });
   }
 
   /** The connection is gone: the handlers' signals are aborted. */
   disconnect(error: RpcError): void {
     for (const call of this.serving) call?.disconnect(error);
+    for (const sender of this.cut.values()) sender.stop(error);
+    this.cut.clear();
     this.serving.length = 0;
     this.openCount = 0;
     this.unarmed = [];
@@ -135,6 +178,7 @@ export class IncomingCalls {
   onAnswered(call: IncomingCall): void {
     if (call.next !== undefined) this.session.wheel.remove(call);
     this.serving[slotOf(call.id)] = undefined;
+    if (this.session.assembler.size > 0) this.session.assembler.forget(call.id);
     this.inFlightBytes -= call.requestBytes;
     this.openCount--;
     this.session.onCallEnded();
@@ -159,17 +203,11 @@ export class IncomingCalls {
     if (this.running >= limits.maxCallsPerConnection)
       return full("calls of the connection", limits.maxCallsPerConnection);
     if (budget.running >= budget.limit) return full("calls of the server", budget.limit);
+    if (this.session.isOverfull) return full("bytes that wait for the caller to read", limits.maxUnsentBytes);
     if (this.inFlightBytes + bytes > limits.maxInFlightBytes) return full("request bytes", limits.maxInFlightBytes);
     method.endpoint ??= this.acceptor.find(method.path);
     if (method.endpoint === undefined) return localError(Code.UNIMPLEMENTED, "no such method at this server", "never");
-    if ((flags & STREAM_FLAGS) !== Flag.END) {
-      return localError(
-        Code.UNIMPLEMENTED,
-        "streamed, fragmented and compressed requests are not supported here",
-        "never",
-      );
-    }
-    return undefined;
+    return (flags & SHAPE_FLAGS) === Flag.END ? undefined : shapeRefusal(method.endpoint, flags);
   }
 
   private refuse(path: string, flags: number, id: number, error: RpcError): void {
@@ -190,15 +228,52 @@ export class IncomingCalls {
     this.acceptor.budget.running++;
     this.session.hooks.counters.callsServed++;
     let at: number;
+    let message = buf;
     try {
       at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
+      if ((flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED) {
+        message = decompress(buf.subarray(at, end), this.session.limits.maxMessageBytes, availableCompressions);
+        at = 0;
+      }
     } catch (error) {
-      call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
+      const { message: text } = error as Error;
+      call.fail(error instanceof RpcError ? error : localError(Code.INVALID_ARGUMENT, text, "never", error));
       return;
     }
     if (call.expiresAt <= this.time())
       call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe"));
-    else endpoint.serve(call, buf, at, end);
+    else endpoint.serve(call, message, at, message === buf ? end : message.length, flags);
+  }
+
+  private find(id: number): IncomingCall | undefined {
+    const call = this.serving[slotOf(id)];
+    return call?.id === id ? call : undefined;
+  }
+
+  private methodOf(buf: Buffer, start: number, id: number): DefinedMethod {
+    const method = this.methods[readArg(buf, start)];
+    if (method === undefined) throw broken(`REQUEST for the undefined method ${readArg(buf, start)}`);
+    if ((id & 1) === this.session.side) throw broken(`REQUEST ${id} has an id of the receiving side`);
+    return method;
+  }
+
+  /** Ends a call, whose request may not have arrived whole, or whose response may not have left whole. */
+  private end(id: number, code: Code, text: string): void {
+    const { assembler } = this.session;
+    const sender = this.cut.get(id);
+    const isArriving = assembler.typeOf(id) === FrameType.REQUEST;
+    if (sender === undefined && !isArriving) {
+      const call = this.find(id);
+      call?.cancel(localError(code, `${call.endpoint.path}: ${text}`, "unsafe"));
+      return;
+    }
+    assembler.forget(id);
+    this.cut.delete(id);
+    sender?.stop(undefined);
+    this.session.touch();
+    const error = localError(code, text, isArriving ? "safe" : "unsafe");
+    writeStatusFrame(this.session.outbox, id, Flag.END, error, this.session.peer.maxFrameBytes);
+    this.session.onCallEnded();
   }
 
   private open(call: IncomingCall, bytes: number): void {
@@ -242,6 +317,19 @@ export class IncomingCalls {
 
 function broken(text: string): FrameError {
   return new FrameError(CloseReason.PROTOCOL_ERROR, text);
+}
+
+/** Why an endpoint cannot serve a request of this shape. */
+function shapeRefusal({ kind }: Endpoint, flags: number): RpcError | undefined {
+  const isOneMessage = (flags & Flag.END) !== 0 && (flags & Flag.NO_MESSAGE) === 0;
+  const isOneWay = (flags & Flag.ONE_WAY) !== 0;
+  if ((flags & Flag.MORE) !== 0) return unimplemented("a one-way call is not cut up");
+  if (isOneWay && kind !== "unary") return unimplemented("a stream cannot be called one-way");
+  return isOneMessage || streamsRequests(kind) ? undefined : unimplemented("the method takes one request");
+}
+
+function unimplemented(text: string): RpcError {
+  return localError(Code.UNIMPLEMENTED, text, "never");
 }
 
 function full(what: string, limit: number): RpcError {

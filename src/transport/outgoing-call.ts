@@ -6,6 +6,7 @@ import type { AnyMethod } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Session } from "./session.js";
 import { onAbort, removeAbort } from "./signals.js";
+import type { Stream } from "./stream.js";
 import { Timer, type TimerWheel } from "./timers.js";
 
 /** Told when a call that it carries has ended. */
@@ -18,9 +19,9 @@ export interface CallHolder {
 
 /** A request that waits for a connection, in the form it will travel in. */
 export interface ParkedRequest {
-  /** METADATA or 0. */
+  /** Of the REQUEST, but for DEADLINE. */
   readonly flags: number;
-  /** The metadata block, if the flag says so, and the message. */
+  /** The metadata block and the message, as the flags say. */
   readonly payload: Buffer;
   /** True: fails when the next attempt to connect fails, instead of waiting for another one. */
   readonly isImpatient?: boolean;
@@ -30,6 +31,7 @@ export interface ParkedRequest {
 export interface OutgoingCallOptions {
   readonly metadata?: MetadataInit | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly compress?: boolean | undefined;
   readonly onResponseMetadata?: ((headers: Metadata, trailers: Metadata) => void) | undefined;
 }
 
@@ -58,6 +60,8 @@ export class OutgoingCall extends Timer {
   /** Its request while it waits. */
   parked: ParkedRequest | undefined = undefined;
   holder: CallHolder | undefined = undefined;
+  /** Its streams, if its method has any. */
+  stream: Stream | undefined = undefined;
   private readonly wheel: TimerWheel;
   private readonly resolve: Resolve;
   private readonly reject: Reject;
@@ -93,12 +97,12 @@ export class OutgoingCall extends Timer {
 
   /** Resolves the promise with the response. */
   succeed(response: unknown): void {
-    if (this.end()) this.resolve(response);
+    if (this.end(undefined)) this.resolve(response);
   }
 
   /** Rejects the promise. */
   fail(error: RpcError): void {
-    if (this.end()) this.reject(error);
+    if (this.end(error)) this.reject(error);
   }
 
   /** Ends the call from this side: rejects the promise and, where a connection carries the call, tells the peer. */
@@ -109,6 +113,13 @@ export class OutgoingCall extends Timer {
     const where = session === undefined ? this.whileWaiting() : `at ${session.remote}`;
     const retry = session === undefined ? "safe" : "unsafe";
     this.fail(localError(code, `${this.method.path}: ${message} ${where}`, retry, cause));
+  }
+
+  /** Ends the call with `error` because of what the peer has sent, or has not taken; tells the peer that it is over. */
+  giveUp(error: RpcError): void {
+    if (this.settled) return;
+    this.session?.outgoing.abandon(this, Code.CANCELLED);
+    this.fail(error);
   }
 
   /** The deadline has come. */
@@ -126,9 +137,10 @@ export class OutgoingCall extends Timer {
     return `while it waited for a connection${obstacle === undefined ? "" : ` (${obstacle})`}`;
   }
 
-  private end(): boolean {
+  private end(error: RpcError | undefined): boolean {
     if (this.settled) return false;
     this.settled = true;
+    if (this.stream !== undefined) this.stream.close(error);
     if (this.options.signal !== undefined) removeAbort(this.options.signal, this);
     this.holder?.release(this);
     this.holder = undefined;

@@ -1,12 +1,11 @@
 // The calls that this side has begun on a connection: writes requests, gives methods their numbers, and matches
 // responses. A request is encoded straight into the outbox; one that waited for the connection was encoded before.
 
+import { availableCompressions, decompress } from "../codec/compression.js";
 import {
   beginFrame,
-  CloseReason,
   endFrame,
   Flag,
-  FrameError,
   FrameType,
   HEADER_BYTES,
   readArg,
@@ -15,21 +14,30 @@ import {
 } from "../codec/frame.js";
 import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, encodeMetadata, Metadata, metadataBlockBytes } from "../codec/metadata.js";
-import type { AnyMethod } from "../codec/method.js";
+import { type AnyMethod, streamsRequests, streamsResponses } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import { Writer } from "../codec/writer.js";
-import { CallTable } from "./call-table.js";
+import { CallTable, type Stray } from "./call-table.js";
+import type { Compressor } from "./compress.js";
+import { MessageSender, takePayload } from "./message-sender.js";
 import type { OutgoingCall, ParkedRequest } from "./outgoing-call.js";
 import type { Session } from "./session.js";
-import { LIMITS, MAX_METHOD_PATH_BYTES } from "./settings.js";
+import { LIMITS, MAX_METHOD_PATH_BYTES, type PeerLimits } from "./settings.js";
 import { decodeStatus } from "./status-frame.js";
 import { CallbackTimer } from "./timers.js";
 
 const DEADLINE_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
-/** Response flags that a peer may only set if this side has announced that it can read them. */
-const UNREADABLE_FLAGS = Flag.MORE | Flag.COMPRESSED;
-const parking = new Writer();
+/** The writer that waiting requests are encoded with is not kept beyond this: one long request must not hold memory for good. */
+const MAX_PARKING_BYTES = 1_048_576;
+let parking = new Writer();
+
+/** A request that is being sent in fragments. */
+interface CutRequest {
+  readonly sender: MessageSender;
+  /** The whole of it, in case that nothing has left this process when the connection is lost. */
+  readonly parked: ParkedRequest;
+}
 
 /** The calling half of a {@link Session}. */
 export class OutgoingCalls {
@@ -48,6 +56,8 @@ export class OutgoingCalls {
   private sweepAt = Number.POSITIVE_INFINITY;
   /** One-way calls that the pipe has not been given. */
   private oneWay: OutgoingCall[] = [];
+  /** Requests that are being sent in fragments, by the ids of their calls. */
+  private readonly cut = new Map<number, CutRequest>();
 
   constructor(session: Session) {
     this.session = session;
@@ -68,12 +78,15 @@ export class OutgoingCalls {
   get hasRoom(): boolean {
     const { session } = this;
     if (!session.isUsable || this.table.inUse >= session.peer.maxCalls) return false;
+    if (session.flow.waitingBytes >= session.limits.maxInFlightBytes) return false;
     return !session.outbox.isBlocked || session.outbox.unsentBytes < session.limits.maxUnsentBytes;
   }
 
   /** The peer has announced its limits. */
   onPeerLimits(): void {
-    this.table.limit(this.session.peer.maxCalls);
+    const { maxCalls, streamWindowBytes } = this.session.peer;
+    this.table.limit(maxCalls);
+    for (const call of this.table.live()) call.stream?.sender.onWindow(streamWindowBytes);
   }
 
   /** The owner found no room and wants to hear when there is some. */
@@ -96,8 +109,8 @@ export class OutgoingCalls {
       const method = this.methodIndex(call.method);
       beginFrame(outbox);
       const deadlineFlag = this.writeDeadline(call);
-      const flags = deadlineFlag | encodeRequest(call, request, outbox, this.session.peer.maxMetadataBytes);
-      this.finishRequest(call, method, flags);
+      const flags = encodeRequest(call, request, outbox, this.session.peer.maxMetadataBytes, this.session.compressor);
+      this.finishRequest(call, method, deadlineFlag | flags);
     } catch (error) {
       outbox.abandonFrame();
       call.fail(requestError(call, error));
@@ -115,13 +128,13 @@ export class OutgoingCalls {
     this.session.touch();
     try {
       const method = this.methodIndex(call.method);
+      call.parked = state === "handshake" ? parked : undefined;
       beginFrame(outbox);
       const deadlineFlag = this.writeDeadline(call);
       outbox.reserve(payload.length);
       payload.copy(outbox.buf, outbox.pos);
       outbox.pos += payload.length;
-      this.finishRequest(call, method, deadlineFlag | flags);
-      call.parked = state === "handshake" ? parked : undefined;
+      this.finishRequest(call, method, deadlineFlag | flags | this.compressParked(call, parked));
     } catch (error) {
       outbox.abandonFrame();
       call.fail(requestError(call, error));
@@ -129,38 +142,79 @@ export class OutgoingCalls {
     return true;
   }
 
-  /** RESPONSE: settles the call. */
+  /** RESPONSE, a whole one: settles the call. */
   onResponse(buf: Buffer, start: number, end: number): void {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
-    if ((flags & UNREADABLE_FLAGS) !== 0)
-      throw new FrameError(CloseReason.PROTOCOL_ERROR, `RESPONSE ${id} has flags ${flags}, which were not negotiated`);
     const call = this.table.settle(id);
-    if (typeof call === "string") {
-      if (call === "late") this.session.hooks.counters.lateResponses++;
-      else this.session.hooks.counters.unknownResponses++;
-    } else if ((flags & Flag.REFUSED) === 0 || !this.session.owner.onRefused(call)) {
-      this.settle(call, flags, buf, start, end);
-    }
+    if (this.cut.size > 0) this.stopCut(id);
+    if (typeof call === "string") this.countStray(call);
+    else if ((flags & Flag.REFUSED) === 0 || !this.takeBack(call)) this.settle(call, flags, buf, start, end);
     if (this.roomIsAwaited) this.noticeRoom();
     this.session.onCallEnded();
   }
 
-  /** MESSAGE or FRAGMENT: every call made here wants one message in one RESPONSE (sections 4 and 14). */
-  onMessage(type: number, id: number): void {
+  /** The last fragment of a RESPONSE whose call had been given up: its slot is free. */
+  onLateResponse(id: number): void {
+    const call = this.table.settle(id);
+    if (typeof call === "string") this.countStray(call);
+    if (this.roomIsAwaited) this.noticeRoom();
+    this.session.onCallEnded();
+  }
+
+  /** MESSAGE, a whole one. */
+  onMessage(buf: Buffer, start: number, end: number): void {
+    const call = this.table.find(readUint32(buf, start + 8));
+    if (call === undefined) return;
+    if (call.stream !== undefined && streamsResponses(call.method.kind)) {
+      call.stream.onMessage(buf, start, end);
+      return;
+    }
+    const { path } = call.method;
+    call.giveUp(localError(Code.INTERNAL, `${path}: ${this.session.remote} answers with a stream`, "never"));
+  }
+
+  /** CREDIT for a stream; one that has ended takes none. */
+  onCredit(id: number, bytes: number): void {
+    this.table.find(id)?.stream?.onCredit(bytes);
+  }
+
+  /** True if a call with this id waits for its answer here. */
+  isLive(id: number): boolean {
+    return this.table.find(id) !== undefined;
+  }
+
+  /** The message that has begun to arrive for a call cannot be taken: the call ends with `error`. */
+  refuseMessage(id: number, error: RpcError): void {
     const call = this.table.find(id);
     if (call === undefined) return;
-    if (type === FrameType.FRAGMENT)
-      throw new FrameError(CloseReason.PROTOCOL_ERROR, `FRAGMENT for call ${id}, which has no incomplete message`);
-    this.abandon(call, Code.CANCELLED);
-    call.fail(localError(Code.INTERNAL, `${call.method.path}: ${this.session.remote} answers with a stream`, "never"));
+    call.giveUp(localError(error.code, `${call.method.path}: ${error.message}`, "unsafe"));
+  }
+
+  private countStray(stray: Stray): void {
+    const { counters } = this.session.hooks;
+    if (stray === "late") counters.lateResponses++;
+    else counters.unknownResponses++;
+  }
+
+  /** True if the owner takes back a call that did not run. A stream of which messages have left cannot be sent again. */
+  private takeBack(call: OutgoingCall): boolean {
+    if (call.stream?.sender.hasWritten === true || call.parked === undefined) return false;
+    const { session } = call;
+    call.session = undefined;
+    call.stream?.detach();
+    if (this.session.owner.onRefused(call)) return true;
+    call.session = session;
+    return false;
   }
 
   /** `call` is given up here: tells the peer, which frees the id by its answer. */
   abandon(call: OutgoingCall, code: Code): void {
     if (call.method.oneWay) return;
-    const { outbox } = this.session;
+    const { outbox, assembler } = this.session;
     this.table.abandon(call.id);
+    if (this.cut.size > 0) this.stopCut(call.id);
+    if (assembler.size > 0) assembler.discard(call.id);
     this.session.touch();
     beginFrame(outbox);
     endFrame(outbox, FrameType.CANCEL, 0, code, call.id);
@@ -178,20 +232,25 @@ export class OutgoingCalls {
     // The last one first: each call that is handed back goes to the front of its owner's queue.
     calls.sort((a, b) => b.framePosition - a.framePosition);
     for (const call of calls) {
-      if (call.framePosition >= handedPosition) {
+      const isUnsent = call.framePosition >= handedPosition;
+      const isWhole = call.stream?.sender.hasWritten !== true;
+      if (isUnsent && isWhole) {
         call.session = undefined;
-        call.parked = parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
+        call.stream?.detach();
+        call.parked = this.cut.get(call.id)?.parked ?? parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
         owner.onUnsent(call);
       } else if (call.method.oneWay) {
         call.succeed({});
-      } else if (ranNothing && call.parked !== undefined) {
+      } else if (ranNothing && isWhole && call.parked !== undefined) {
         call.session = undefined;
+        call.stream?.detach();
         owner.onUnsent(call);
       } else {
-        const retry = ranNothing ? "safe" : "unsafe";
+        const retry = ranNothing || isUnsent ? "safe" : "unsafe";
         call.fail(localError(error.code, `${call.method.path}: ${error.message}`, retry, error.cause));
       }
     }
+    for (const id of this.cut.keys()) this.stopCut(id);
   }
 
   /** One-way calls resolve once the pipe has their bytes. */
@@ -206,7 +265,9 @@ export class OutgoingCalls {
   private finishRequest(call: OutgoingCall, method: number, flags: number): void {
     const { outbox, peer } = this.session;
     const bytes = outbox.pos - outbox.start - HEADER_BYTES;
-    if (bytes > peer.maxFrameBytes) throw tooLong(bytes, peer.maxFrameBytes);
+    const isTooLong = bytes > peer.maxFrameBytes;
+    if (isTooLong && (bytes > peer.maxMessageBytes || call.method.oneWay))
+      throw tooLong(bytes, peer, call.method.oneWay);
     call.session = this.session;
     call.framePosition = outbox.framePosition;
     this.session.hooks.counters.callsSent++;
@@ -214,12 +275,39 @@ export class OutgoingCalls {
     if (call.expiresAt < this.sweepAt) this.sweepBy(call.expiresAt);
     if (call.method.oneWay) {
       this.oneWay.push(call);
-      endFrame(outbox, FrameType.REQUEST, flags | Flag.END | Flag.ONE_WAY, method, this.session.side);
+      endFrame(outbox, FrameType.REQUEST, flags | Flag.ONE_WAY, method, this.session.side);
       this.session.watchHanded();
       return;
     }
     call.id = this.table.add(call);
-    endFrame(outbox, FrameType.REQUEST, flags | Flag.END, method, call.id);
+    if (isTooLong) this.sendCut(call, method, flags);
+    else endFrame(outbox, FrameType.REQUEST, flags, method, call.id);
+    if (call.stream !== undefined) call.stream.attach(this.session, call.id);
+  }
+
+  /** Compresses the message of a request that has waited, whose payload ends the frame being written; returns the flag. */
+  private compressParked(call: OutgoingCall, { flags, payload }: ParkedRequest): number {
+    const { outbox, compressor } = this.session;
+    if ((flags & (Flag.NO_MESSAGE | Flag.COMPRESSED)) !== 0) return 0;
+    const metadataBytes = (flags & Flag.METADATA) === 0 ? 0 : 2 + payload.readUInt16LE(0);
+    const messageBytes = payload.length - metadataBytes;
+    return compressor.compressTail(outbox, outbox.pos - outbox.start - messageBytes, call.options.compress);
+  }
+
+  /** Sends the request that is in the outbox in fragments. */
+  private sendCut(call: OutgoingCall, method: number, flags: number): void {
+    const { id } = call;
+    const payload = takePayload(this.session.outbox);
+    const parked = { flags: flags & ~Flag.DEADLINE, payload: payload.subarray(headBytes(flags)) };
+    const sender = new MessageSender((error) => call.giveUp(error));
+    sender.attach(this.session, id);
+    this.cut.set(id, { sender, parked });
+    sender.sendCut(FrameType.REQUEST, flags, method, payload, { resolve: () => this.cut.delete(id), reject() {} });
+  }
+
+  private stopCut(id: number): void {
+    this.cut.get(id)?.sender.stop(undefined);
+    this.cut.delete(id);
   }
 
   private sweepBy(expiresAt: number): void {
@@ -242,14 +330,25 @@ export class OutgoingCalls {
     const code = readArg(buf, start);
     try {
       let at = start + HEADER_BYTES;
-      if ((flags & (Flag.METADATA | Flag.TRAILERS)) !== 0 || call.options.onResponseMetadata !== undefined)
+      const hasMetadata = (flags & (Flag.METADATA | Flag.TRAILERS)) !== 0;
+      if (hasMetadata || call.options.onResponseMetadata !== undefined || call.stream !== undefined)
         at = this.readMetadata(call, flags, buf, at, end);
-      if (code === Code.OK && (flags & Flag.NO_MESSAGE) !== 0) throw new DecodeError("it has no message");
-      if (code === Code.OK) call.succeed(call.method.output.decode(buf, at, end, 0));
+      if (code === Code.OK && (flags & Flag.COMPRESSED) !== 0) {
+        const plain = decompress(buf.subarray(at, end), this.session.limits.maxMessageBytes, availableCompressions);
+        call.succeed(this.readMessage(call, flags, plain, 0, plain.length));
+      } else if (code === Code.OK) call.succeed(this.readMessage(call, flags, buf, at, end));
       else call.fail(this.readStatus(call, flags, code, buf, at, end));
     } catch (error) {
       call.fail(error instanceof RpcError ? error : this.badResponse(call, error as Error));
     }
+  }
+
+  /** The response of a call that ended well; undefined where it was a stream, whose messages have come before. */
+  private readMessage(call: OutgoingCall, flags: number, buf: Buffer, start: number, end: number): unknown {
+    const hasMessage = (flags & Flag.NO_MESSAGE) === 0;
+    if (hasMessage !== !streamsResponses(call.method.kind))
+      throw new DecodeError(hasMessage ? "it has a message, where a stream was wanted" : "it has no message");
+    return hasMessage ? call.method.output.decode(buf, start, end, 0) : undefined;
   }
 
   private badResponse(call: OutgoingCall, cause: Error): RpcError {
@@ -281,6 +380,7 @@ export class OutgoingCalls {
     };
     const headers = block(Flag.METADATA);
     const trailers = block(Flag.TRAILERS);
+    call.stream?.onTrailers((flags & Flag.METADATA) === 0 ? undefined : headers, trailers);
     try {
       call.options.onResponseMetadata?.(headers, trailers);
     } catch (error) {
@@ -323,34 +423,51 @@ export class OutgoingCalls {
 export function parkRequest(call: OutgoingCall, request: unknown): ParkedRequest {
   parking.start = parking.pos = 0;
   try {
-    const flags = encodeRequest(call, request, parking, LIMITS.maxMetadataBytes[2]);
-    if (parking.pos > LIMITS.maxFrameBytes[2]) throw tooLong(parking.pos, LIMITS.maxFrameBytes[2]);
+    const flags = encodeRequest(call, request, parking, LIMITS.maxMetadataBytes[2], undefined);
     return { flags, payload: Buffer.from(parking.buf.subarray(0, parking.pos)) };
   } catch (error) {
     throw requestError(call, error);
+  } finally {
+    if (parking.buf.length > MAX_PARKING_BYTES) parking = new Writer();
   }
 }
 
-function encodeRequest(call: OutgoingCall, request: unknown, writer: Writer, maxMetadataBytes: number): number {
-  const { metadata } = call.options;
+/** Appends metadata and message; returns the flags of the frame. */
+function encodeRequest(
+  { method, options, stream }: OutgoingCall,
+  request: unknown,
+  writer: Writer,
+  maxMetadataBytes: number,
+  compressor: Compressor | undefined,
+): number {
+  const { metadata } = options;
   if (metadata !== undefined) encodeMetadata(Metadata.from(metadata), writer, maxMetadataBytes);
-  call.method.input.encode(request as never, writer);
-  return metadata === undefined ? 0 : Flag.METADATA;
+  const flags = metadata === undefined ? 0 : Flag.METADATA;
+  if (stream !== undefined && streamsRequests(method.kind)) return flags | Flag.NO_MESSAGE;
+  const mark = writer.pos - writer.start;
+  method.input.encode(request as never, writer);
+  const compressed = compressor === undefined ? 0 : compressor.compressTail(writer, mark, options.compress);
+  return flags | Flag.END | compressed;
 }
 
 /** The request in a frame that was written and not sent. */
 function parkFrame(frame: Buffer): ParkedRequest {
   const flags = frame[5] as number;
-  const head = HEADER_BYTES + ((flags & Flag.DEADLINE) === 0 ? 0 : 4);
-  return { flags: flags & Flag.METADATA, payload: frame.subarray(head) };
+  return { flags: flags & ~(Flag.DEADLINE | Flag.ONE_WAY), payload: frame.subarray(HEADER_BYTES + headBytes(flags)) };
+}
+
+/** How many bytes precede the metadata. */
+function headBytes(flags: number): number {
+  return (flags & Flag.DEADLINE) === 0 ? 0 : DEADLINE_BYTES;
 }
 
 function frameBytes(slab: Buffer, at: number): number {
   return HEADER_BYTES + readUint32(slab, at);
 }
 
-function tooLong(bytes: number, limit: number): RpcError {
-  return exhausted(`the request takes ${bytes} bytes; the peer accepts ${limit}`);
+function tooLong(bytes: number, { maxFrameBytes, maxMessageBytes }: PeerLimits, oneWay: boolean): RpcError {
+  const limit = oneWay ? maxFrameBytes : maxMessageBytes;
+  return exhausted(`the request takes ${bytes} bytes; the peer accepts ${limit}${oneWay ? " of a one-way call" : ""}`);
 }
 
 function exhausted(text: string): RpcError {

@@ -8,11 +8,13 @@
 // Invariants: an outgoing call that was given to the pipe settles with its response or with the connection; one that was
 // not is handed back to the owner; once closed, nothing of the connection is left in a wheel, a table or a slab.
 
+import type { Compression } from "../codec/compression.js";
 import {
   beginFrame,
   CloseReason,
   closeReasonName,
   endFrame,
+  Flag,
   FrameError,
   FrameType,
   HEADER_BYTES,
@@ -26,6 +28,9 @@ import type { SlabPool } from "../codec/slab.js";
 import { type FrameSink, Splitter } from "../codec/splitter.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Settings, Status } from "../codec/wire.js";
+import { type Assembled, Assembler, isCut } from "./assembler.js";
+import { Compressor } from "./compress.js";
+import { Flow, isForConnection } from "./flow.js";
 import { Heartbeat } from "./heartbeat.js";
 import type { SessionHooks } from "./hooks.js";
 import { type Acceptor, IncomingCalls } from "./incoming-calls.js";
@@ -81,6 +86,8 @@ export interface SessionOptions {
   readonly slabs: SlabPool;
   readonly limits: ConnectionLimits;
   readonly hooks: SessionHooks;
+  /** What messages are compressed with, if the peer can read that; undefined for nothing. */
+  readonly compression: Compression | undefined;
   /** Announced to the peer: names this side, the same on each of its connections. */
   readonly peerId: string;
   /** Announced to the peer: the software, for logs. */
@@ -97,6 +104,9 @@ export class Session implements PipeSink, FrameSink {
   readonly hooks: SessionHooks;
   readonly outgoing: OutgoingCalls;
   readonly incoming: IncomingCalls;
+  readonly flow: Flow;
+  readonly assembler: Assembler;
+  readonly compressor: Compressor;
   readonly owner: SessionOwner;
   /** What the peer allows; {@link beforeSettings} until it has said so. */
   peer: PeerLimits = beforeSettings;
@@ -134,6 +144,9 @@ export class Session implements PipeSink, FrameSink {
     this.now = this.arrivedAt = wheel.tick.now();
     this.outbox = new Outbox(pipe, slabs, wheel.tick);
     this.splitter = new Splitter(slabs, this, limits.maxFrameBytes);
+    this.flow = new Flow(this);
+    this.assembler = new Assembler(limits);
+    this.compressor = new Compressor(options.compression, limits.minCompressBytes);
     this.outgoing = new OutgoingCalls(this);
     this.incoming = new IncomingCalls(this, options.acceptor);
     this.heartbeat = new Heartbeat(this, this.splitter);
@@ -174,7 +187,12 @@ export class Session implements PipeSink, FrameSink {
 
   /** True while calls of either direction are under way. */
   get isBusy(): boolean {
-    return this.outgoing.pending > 0 || this.incoming.unanswered > 0;
+    return this.outgoing.pending > 0 || this.incoming.unanswered > 0 || this.assembler.size > 0;
+  }
+
+  /** True while so much waits for the peer that it is served no further calls. */
+  get isOverfull(): boolean {
+    return this.outbox.isBlocked && this.outbox.unsentBytes > this.maxUnsentToRead();
   }
 
   /** True while nothing is read, because the peer does not take what it was sent. */
@@ -261,7 +279,7 @@ export class Session implements PipeSink, FrameSink {
       this.pipe.resume();
     }
     this.outgoing.settleHanded();
-    this.outgoing.noticeRoom();
+    this.flow.pump();
   }
 
   onEnd(): void {
@@ -280,6 +298,7 @@ export class Session implements PipeSink, FrameSink {
     this.wheel.remove(this.closeTimer);
     this.heartbeat.stop();
     this.splitter.release();
+    this.assembler.clear();
     this.outgoing.disconnect(reason, this.ranNothing);
     this.incoming.disconnect(reason);
     this.outbox.close();
@@ -295,13 +314,19 @@ export class Session implements PipeSink, FrameSink {
     }
     switch (type) {
       case FrameType.RESPONSE:
-        this.outgoing.onResponse(buf, start, end);
-        break;
       case FrameType.REQUEST:
-        this.incoming.onRequest(buf, start, end);
+      case FrameType.MESSAGE:
+        this.onMessage(type, buf, start, end);
         break;
       case FrameType.METHOD:
         this.incoming.onMethod(buf, start, end);
+        break;
+      case FrameType.FRAGMENT:
+        this.onFragment(buf, start, end);
+        break;
+      case FrameType.CREDIT:
+        expectPayload(buf, start, end, 4);
+        this.onCredit(buf, start);
         break;
       case FrameType.CANCEL:
         expectPayload(buf, start, end, 0);
@@ -322,14 +347,6 @@ export class Session implements PipeSink, FrameSink {
       case FrameType.GOAWAY:
         this.onGoAway(buf, start, end);
         break;
-      case FrameType.MESSAGE:
-      case FrameType.FRAGMENT:
-        this.onMessage(type, readUint32(buf, start + 8));
-        break;
-      case FrameType.CREDIT:
-        expectPayload(buf, start, end, 4);
-        checkIncrement(readUint32(buf, start + HEADER_BYTES));
-        break;
       case FrameType.LEASE:
         expectPayload(buf, start, end, 8);
         break;
@@ -345,10 +362,101 @@ export class Session implements PipeSink, FrameSink {
     if (this.isDraining || this.isPeerDraining || this.peerEnded) this.endIfDone();
   }
 
-  /** Part of a message that is none of a REQUEST's or RESPONSE's own frame: no call of this version has one. */
-  private onMessage(type: number, id: number): void {
-    if ((id & 1) === this.side) this.outgoing.onMessage(type, id);
-    else this.incoming.onMessage(id);
+  /** A frame that carries a message, whole or cut. */
+  private onMessage(type: number, buf: Buffer, start: number, end: number): void {
+    const flags = buf[start + 5] as number;
+    if (type === FrameType.MESSAGE && (flags & Flag.NO_MESSAGE) === 0) this.flow.onReceived(end - start);
+    if (isCut(type, flags)) this.onCutMessage(type, buf, start, end);
+    else this.onWholeMessage(type, buf, start, end);
+  }
+
+  private onWholeMessage(type: number, buf: Buffer, start: number, end: number): void {
+    if (type === FrameType.RESPONSE) {
+      // It ends the call, whatever was incomplete.
+      if (this.assembler.size > 0) this.assembler.forget(readUint32(buf, start + 8));
+      this.outgoing.onResponse(buf, start, end);
+    } else if (type === FrameType.REQUEST) {
+      this.incoming.onRequest(buf, start, end);
+    } else if (this.isOwn(readUint32(buf, start + 8))) {
+      this.outgoing.onMessage(buf, start, end);
+    } else {
+      this.incoming.onMessage(buf, start, end);
+    }
+  }
+
+  /** The first frame of a message that is cut up: it is taken, or refused before any more of it comes. */
+  private onCutMessage(type: number, buf: Buffer, start: number, end: number): void {
+    const id = readUint32(buf, start + 8);
+    const refusal = this.assembler.refusalOf(buf, start, end);
+    let isWanted: boolean;
+    if (type === FrameType.REQUEST) {
+      if (!this.incoming.onCutRequest(buf, start, refusal)) return;
+      isWanted = true;
+    } else {
+      if (refusal !== undefined) this.refuseMessage(id, refusal);
+      isWanted = this.isLive(id);
+      // The end of a response frees its slot, whether anybody wants it or not.
+      if (!isWanted && type === FrameType.MESSAGE) return;
+    }
+    this.assembler.begin(buf, start, end, this.arrivedAt, isWanted);
+  }
+
+  private onFragment(buf: Buffer, start: number, end: number): void {
+    const id = readUint32(buf, start + 8);
+    this.flow.onReceived(end - start);
+    if (this.assembler.has(id)) {
+      const assembled = this.assembler.append(buf, start, end, this.now);
+      if (assembled !== undefined) this.onAssembled(assembled, id);
+    } else if (this.isLive(id)) {
+      throw new FrameError(CloseReason.PROTOCOL_ERROR, `FRAGMENT for call ${id}, which has no incomplete message`);
+    }
+  }
+
+  private onAssembled({ type, frame, bytes, arrivedAt }: Assembled, id: number): void {
+    if (frame === undefined) {
+      if (type === FrameType.RESPONSE) this.outgoing.onLateResponse(id);
+      return;
+    }
+    const { arrivedAt: chunkArrivedAt } = this;
+    this.arrivedAt = arrivedAt;
+    this.onWholeMessage(type, frame, 0, bytes);
+    this.arrivedAt = chunkArrivedAt;
+  }
+
+  private onCredit(buf: Buffer, start: number): void {
+    const id = readUint32(buf, start + 8);
+    const bytes = readUint32(buf, start + HEADER_BYTES);
+    if (bytes === 0 || bytes > MAX_CREDIT) {
+      throw new FrameError(CloseReason.PROTOCOL_ERROR, `CREDIT of ${bytes} bytes; allowed are 1 to ${MAX_CREDIT}`);
+    }
+    if (isForConnection(readArg(buf, start))) this.flow.onCredit(bytes);
+    else if (this.isOwn(id)) this.outgoing.onCredit(id, bytes);
+    else this.incoming.onCredit(id, bytes);
+  }
+
+  /** A message of a call cannot be taken: the call ends, and what is still to come of it is dropped. */
+  private refuseMessage(id: number, error: RpcError): void {
+    if (this.isOwn(id)) this.outgoing.refuseMessage(id, error);
+    else this.incoming.refuseMessage(id, error);
+  }
+
+  /** True for the id of a call that this side began. */
+  private isOwn(id: number): boolean {
+    return (id & 1) === this.side;
+  }
+
+  private isLive(id: number): boolean {
+    return this.isOwn(id) ? this.outgoing.isLive(id) : this.incoming.isLive(id);
+  }
+
+  /** Ends the calls of which neither side has moved a message for too long. */
+  checkStalls(now: number): void {
+    this.flow.checkStalls(now);
+    const limitMs = this.limits.streamStallTimeoutMs;
+    for (const id of this.assembler.stalledSince(now - limitMs)) {
+      const text = `the peer has not gone on with a message for ${limitMs} ms`;
+      this.refuseMessage(id, localError(Code.RESOURCE_EXHAUSTED, text, "unsafe"));
+    }
   }
 
   private onSettings(buf: Buffer, start: number, end: number): void {
@@ -358,6 +466,8 @@ export class Session implements PipeSink, FrameSink {
     this.wheel.remove(this.closeTimer);
     this.heartbeat.start(this.now);
     this.hooks.counters.connectionsOpened++;
+    this.compressor.onAnnounced(this.peer.compressions);
+    this.flow.onPeerLimits();
     this.outgoing.onPeerLimits();
     this.owner.onOpen(this);
     this.outgoing.noticeRoom();
@@ -391,17 +501,20 @@ export class Session implements PipeSink, FrameSink {
     this.outbox.schedule();
   }
 
-  /** A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. */
+  /**
+   * A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. With calls of
+   * this side pending it goes on, since the peer may have stopped reading for the same reason: then calls of the peer are
+   * refused (`isOverfull`), and only one that makes more of them than it may is not read any more.
+   */
   private pauseIfFull(): void {
-    if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.maxUnsentToRead()) return;
+    if (this.readingPaused || !this.isOverfull) return;
+    const { maxUnsentBytes } = this.limits;
+    if (this.outgoing.pending > 0 && this.outbox.unsentBytes <= this.maxUnsentToRead() + maxUnsentBytes) return;
     this.readingPaused = true;
     this.pipe.pause();
   }
 
-  /**
-   * Beyond this many unsent bytes reading stops. Requests of this side (at most `maxUnsentBytes` and one frame) may not stop
-   * it: the peer may have stopped reading them because this side does not read its responses.
-   */
+  /** Beyond this many unsent bytes the connection is overfull; requests of this side (at most `maxUnsentBytes` and one frame) do not count. */
   private maxUnsentToRead(): number {
     const { maxUnsentBytes } = this.limits;
     return this.outgoing.pending > 0 ? 2 * maxUnsentBytes + this.peer.maxFrameBytes : maxUnsentBytes;
@@ -445,12 +558,6 @@ function expectPayload(buf: Buffer, start: number, end: number, bytes: number): 
   if (end - start - HEADER_BYTES === bytes) return;
   const text = `frame type ${buf[start + 4]} has a payload of ${bytes} bytes, not of ${end - start - HEADER_BYTES}`;
   throw new FrameError(CloseReason.PROTOCOL_ERROR, text);
-}
-
-/** Nothing that needs credit is sent by this version, so it is checked and not counted (section 10). */
-function checkIncrement(bytes: number): void {
-  if (bytes > 0 && bytes <= MAX_CREDIT) return;
-  throw new FrameError(CloseReason.PROTOCOL_ERROR, `CREDIT of ${bytes} bytes; allowed are 1 to ${MAX_CREDIT}`);
 }
 
 /** Reads a message of the connection itself; bytes that do not decode break the protocol. */

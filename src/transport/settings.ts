@@ -1,17 +1,30 @@
 // The limits of a connection: their names, defaults and bounds, what one side announces of them, and what both sides
 // make of the two announcements (PROTOCOL.md section 5). Every limit that a peer could push against is here.
 
+import { availableCompressions } from "../codec/compression.js";
 import { CloseReason, FrameError, PROTOCOL_VERSION } from "../codec/frame.js";
 import { Code, localError } from "../codec/status.js";
 import type { Settings, SettingsInit } from "../codec/wire.js";
 
 /** What a sender may assume before the peer's SETTINGS frame has arrived, and the least that a peer may announce. */
-export const INITIAL = { maxFrameBytes: 131_072, maxCalls: 128, maxMetadataBytes: 16_384, maxMethods: 1024 } as const;
+export const INITIAL = {
+  maxFrameBytes: 131_072,
+  maxCalls: 128,
+  maxMetadataBytes: 16_384,
+  maxMethods: 1024,
+  streamWindowBytes: 65_536,
+  connectionWindowBytes: 1_048_576,
+} as const;
+
+/** The most credit that a stream or a connection may have, in bytes. */
+export const MAX_CREDIT = 0x7fff_ffff;
 
 /** The limits and times of a connection. Every one has a default; {@link LIMITS} says which values are allowed. */
 export interface ConnectionLimits {
-  /** The longest frame payload accepted, in bytes. Until messages are fragmented it also bounds a message. */
+  /** The longest frame payload accepted, in bytes; a longer message comes in fragments. */
   readonly maxFrameBytes: number;
+  /** The longest message accepted, with what travels ahead of it, in bytes; at least `maxFrameBytes`. */
+  readonly maxMessageBytes: number;
   /** Calls that the peer may have open, and handlers that may run for it, at once. */
   readonly maxCallsPerConnection: number;
   /** The longest metadata block accepted, in bytes. */
@@ -34,8 +47,21 @@ export interface ConnectionLimits {
   readonly heartbeatTimeoutMs: number;
   /** The peer is asked to leave this long between pings, in milliseconds; pings that come closer together are strikes. */
   readonly minPingIntervalMs: number;
-  /** Request bytes of calls that are being served on a connection; calls beyond are refused. */
+  /**
+   * Bytes that a connection may hold of requests that are being served, beyond which calls are refused; of messages whose
+   * fragments are arriving; and of messages that wait to be sent in fragments.
+   */
   readonly maxInFlightBytes: number;
+  /** What a stream may send ahead of its reader, in bytes, and one message more. */
+  readonly streamWindowBytes: number;
+  /** What may travel of all streams and fragments at once, in bytes: small calls wait behind no more than this. */
+  readonly connectionWindowBytes: number;
+  /** Bytes of streams that have arrived and wait for their readers; above it no stream of the connection is given credit. */
+  readonly maxStreamBufferBytes: number;
+  /** A message shorter than this is not compressed, in bytes. */
+  readonly minCompressBytes: number;
+  /** A stream whose reader takes nothing for this long while its writer waits is ended, in milliseconds. */
+  readonly streamStallTimeoutMs: number;
 }
 
 /** The default, the least and the greatest value of each limit. */
@@ -54,10 +80,14 @@ export const LIMITS: { readonly [name in keyof ConnectionLimits]: readonly [numb
   heartbeatTimeoutMs: [5_000, 100, 600_000],
   minPingIntervalMs: [1_000, 0, 600_000],
   maxInFlightBytes: [67_108_864, 1_048_576, 4_294_967_296],
+  maxMessageBytes: [16_777_216, INITIAL.maxFrameBytes, 4_294_967_295],
+  streamWindowBytes: [262_144, INITIAL.streamWindowBytes, MAX_CREDIT],
+  connectionWindowBytes: [1_048_576, INITIAL.connectionWindowBytes, MAX_CREDIT],
+  maxStreamBufferBytes: [67_108_864, 1_048_576, 4_294_967_296],
+  minCompressBytes: [1_024, 0, 4_294_967_295],
+  streamStallTimeoutMs: [60_000, 100, 3_600_000],
 };
 
-/** The most credit that a stream or a connection may have, in bytes. */
-export const MAX_CREDIT = 0x7fff_ffff;
 /** A peer may send this many pings too early before the connection is closed. */
 export const MAX_PING_STRIKES = 2;
 /** The longest method path accepted, in bytes. */
@@ -68,8 +98,18 @@ export const MAX_NAME_BYTES = 64;
 /** Fills in the defaults. Throws `RpcError` INVALID_ARGUMENT, which names the limit and its range. */
 export function resolveLimits(given: Partial<ConnectionLimits> = {}): ConnectionLimits {
   const limits: Record<string, number> = {};
+  const { maxMessageBytes = LIMITS.maxMessageBytes[0] } = given;
+  const { maxFrameBytes = Math.min(LIMITS.maxFrameBytes[0], maxMessageBytes) } = given;
   for (const [name, [fallback, least, greatest]] of Object.entries(LIMITS)) {
     limits[name] = checkLimit(name, given[name as keyof ConnectionLimits] ?? fallback, least, greatest);
+  }
+  limits.maxFrameBytes = checkLimit("maxFrameBytes", maxFrameBytes, LIMITS.maxFrameBytes[1], LIMITS.maxFrameBytes[2]);
+  if (maxMessageBytes < maxFrameBytes) {
+    throw localError(
+      Code.INVALID_ARGUMENT,
+      `maxMessageBytes: ${maxMessageBytes} is less than maxFrameBytes, ${maxFrameBytes}`,
+      "never",
+    );
   }
   return Object.freeze(limits) as unknown as ConnectionLimits;
 }
@@ -86,11 +126,14 @@ export function announcement(limits: ConnectionLimits, peerId: string, agent: st
     minVersion: PROTOCOL_VERSION,
     maxVersion: PROTOCOL_VERSION,
     maxFrameBytes: limits.maxFrameBytes,
-    maxMessageBytes: limits.maxFrameBytes,
+    maxMessageBytes: limits.maxMessageBytes,
     maxCalls: limits.maxCallsPerConnection,
     maxMetadataBytes: limits.maxMetadataBytes,
     maxMethods: limits.maxMethods,
+    streamWindowBytes: limits.streamWindowBytes,
+    connectionWindowBytes: limits.connectionWindowBytes,
     minPingIntervalMs: limits.minPingIntervalMs,
+    compressions: availableCompressions,
     peerId,
     agent,
   };
@@ -99,21 +142,26 @@ export function announcement(limits: ConnectionLimits, peerId: string, agent: st
 /** What a side may send, as the peer has announced it; {@link beforeSettings} until it has. */
 export interface PeerLimits {
   readonly maxFrameBytes: number;
+  /** Equal to `maxFrameBytes` for a peer that takes no fragments. */
+  readonly maxMessageBytes: number;
   readonly maxCalls: number;
   readonly maxMetadataBytes: number;
   readonly maxMethods: number;
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
   readonly minPingIntervalMs: number;
+  /** What the peer can decompress, by name; names that this side does not know among them. */
+  readonly compressions: readonly string[];
   readonly peerId: string;
   readonly agent: string;
 }
 
 /** What holds until the peer has announced its own. */
 export const beforeSettings: PeerLimits = Object.freeze({
-  maxFrameBytes: INITIAL.maxFrameBytes,
-  maxCalls: INITIAL.maxCalls,
-  maxMetadataBytes: INITIAL.maxMetadataBytes,
-  maxMethods: INITIAL.maxMethods,
+  ...INITIAL,
+  maxMessageBytes: INITIAL.maxFrameBytes,
   minPingIntervalMs: 0,
+  compressions: [],
   peerId: "",
   agent: "",
 });
@@ -127,15 +175,22 @@ export function readSettings(settings: Settings): PeerLimits {
     );
   }
   const maxFrameBytes = announced(settings, "maxFrameBytes", INITIAL.maxFrameBytes, LIMITS.maxFrameBytes);
-  announced(settings, "maxMessageBytes", maxFrameBytes, [0, maxFrameBytes, 0xffff_ffff]);
-  announced(settings, "streamWindowBytes", 0, [0, 0, MAX_CREDIT]);
-  announced(settings, "connectionWindowBytes", 0, [0, 0, MAX_CREDIT]);
+  const { streamWindowBytes, connectionWindowBytes } = INITIAL;
   return {
     maxFrameBytes,
+    maxMessageBytes: announced(settings, "maxMessageBytes", maxFrameBytes, [0, maxFrameBytes, 0xffff_ffff]),
+    streamWindowBytes: announced(settings, "streamWindowBytes", streamWindowBytes, LIMITS.streamWindowBytes),
+    connectionWindowBytes: announced(
+      settings,
+      "connectionWindowBytes",
+      connectionWindowBytes,
+      LIMITS.connectionWindowBytes,
+    ),
     maxCalls: announced(settings, "maxCalls", INITIAL.maxCalls, LIMITS.maxCallsPerConnection),
     maxMetadataBytes: announced(settings, "maxMetadataBytes", INITIAL.maxMetadataBytes, LIMITS.maxMetadataBytes),
     maxMethods: announced(settings, "maxMethods", INITIAL.maxMethods, LIMITS.maxMethods),
     minPingIntervalMs: announced(settings, "minPingIntervalMs", 0, LIMITS.minPingIntervalMs),
+    compressions: settings.compressions,
     peerId: checkName("peer_id", settings.peerId),
     agent: checkName("agent", settings.agent),
   };

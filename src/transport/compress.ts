@@ -1,0 +1,51 @@
+// When a message is compressed, and with what: the two ends' announcements, the options of this side, and the wish of a
+// call. The algorithms are in `codec/compression.ts`.
+
+import { availableCompressions, type Compression, compress } from "../codec/compression.js";
+import { Flag } from "../codec/frame.js";
+import { Code, localError } from "../codec/status.js";
+import type { Writer } from "../codec/writer.js";
+
+/** `name`, if this process can compress with it. Throws `RpcError` INVALID_ARGUMENT otherwise. */
+export function checkCompression(name: Compression | undefined): Compression | undefined {
+  if (name === undefined || availableCompressions.includes(name)) return name;
+  const text = `compression: ${JSON.stringify(name)} is none of ${availableCompressions.join(", ")}, which this Node has`;
+  throw localError(Code.INVALID_ARGUMENT, text, "never");
+}
+
+/** What one connection compresses with. */
+export class Compressor {
+  /** What messages are compressed with unless a call wishes otherwise. */
+  private readonly wanted: Compression | undefined;
+  private readonly minBytes: number;
+  private chosen: Compression | undefined = undefined;
+  private possible: Compression | undefined = undefined;
+
+  /** Messages shorter than `minBytes` are never compressed. */
+  constructor(wanted: Compression | undefined, minBytes: number) {
+    this.wanted = wanted;
+    this.minBytes = minBytes;
+  }
+
+  /** The peer can read these, the preferred one first. */
+  onAnnounced(names: readonly string[]): void {
+    this.possible = availableCompressions.find((name) => names.includes(name));
+    this.chosen = this.wanted !== undefined && names.includes(this.wanted) ? this.wanted : undefined;
+  }
+
+  /**
+   * Compresses what was written behind `mark`, counted from the beginning of the frame, if it is to be and that makes it
+   * smaller. Returns the flag for the frame. `wish` is the call's own, if it has one.
+   */
+  compressTail(writer: Writer, mark: number, wish: boolean | undefined): number {
+    if (this.chosen === undefined && wish !== true) return 0;
+    const algorithm = wish === undefined ? this.chosen : wish ? (this.chosen ?? this.possible) : undefined;
+    const from = writer.start + mark;
+    if (algorithm === undefined || writer.pos - from < this.minBytes) return 0;
+    const compressed = compress(algorithm, writer.buf.subarray(from, writer.pos));
+    if (compressed === undefined) return 0;
+    compressed.copy(writer.buf, from);
+    writer.pos = from + compressed.length;
+    return Flag.COMPRESSED;
+  }
+}
