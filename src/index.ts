@@ -10,7 +10,7 @@ export type {
   ServerStream,
   StreamCall,
 } from "./call/caller.js";
-export { CallContext, type Peer } from "./call/context.js";
+export { CallContext, Context, ContextKey, type ContextOptions, createContext } from "./call/context.js";
 export type {
   AnyStream,
   ClientInterceptor,
@@ -20,6 +20,7 @@ export type {
   UnaryCall,
   UnaryHandler,
 } from "./call/interceptors.js";
+export { Peer } from "./call/peer.js";
 export type { ChannelState } from "./client/carrier.js";
 export { Channel, type ChannelEvents, type ChannelStats, connect } from "./client/channel.js";
 export type { ConnectOptions, Mode } from "./client/options.js";

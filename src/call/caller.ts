@@ -2,6 +2,7 @@
 
 import type { Metadata, MetadataInit } from "../codec/metadata.js";
 import type { Method } from "../codec/method.js";
+import type { Context } from "./context.js";
 
 /** What one call may say for itself. */
 export interface CallOptions {
@@ -10,6 +11,11 @@ export interface CallOptions {
    * none for a stream. `Infinity`: never.
    */
   readonly timeoutMs?: number | undefined;
+  /**
+   * The context that the call belongs to, such as that of a handler: it ends with it at the latest, and sends on what the
+   * channel forwards of its metadata.
+   */
+  readonly parent?: Context | undefined;
   /** Cancels the call when aborted. */
   readonly signal?: AbortSignal | undefined;
   /**

@@ -1,101 +1,236 @@
-// What a handler sees of the call that it serves. Everything but four fields is made when first asked for, because most
-// handlers ask for nothing.
+// Under what circumstances calls are made and served: until when, for whom, with which values. Contexts form a tree: what
+// is given a parent ends with it at the latest, and what the parent carries flows on. A handler is given the context of
+// the call that it serves. Everything but a few fields is made when first asked for: most handlers ask for nothing.
 
-import { Metadata } from "../codec/metadata.js";
+import { Metadata, type MetadataInit } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
-import type { RpcError } from "../codec/status.js";
+import { Code, localError, RpcError } from "../codec/status.js";
+import { type Clock, systemClock } from "../transport/clock.js";
 import type { IncomingCall, IncomingContext } from "../transport/incoming-call.js";
 import type { Session } from "../transport/session.js";
+import { type Abortable, type CallParent, onAbort, removeAbort } from "../transport/signals.js";
 import type { Stream } from "../transport/stream.js";
+import { CallbackTimer, wheelOf } from "../transport/timers.js";
+import { type Peer, peerOf } from "./peer.js";
 
-/** The other end of a connection. */
-export interface Peer {
-  /** Its address: `10.0.0.1:52114`, `unix:`, `memory:a`. */
-  readonly remote: string;
-  /** What it calls itself, the same on each of its connections; empty if it gave no name. */
-  readonly id: string;
-  /** Its software, for logs; not to be trusted. */
-  readonly agent: string;
+/** The name of a value that contexts carry: `const user = new ContextKey<User>("user")`. Two keys are never the same. */
+export class ContextKey<T> {
+  /** For people. */
+  readonly name: string;
+  /** Only for the type checker: the type of the value. */
+  declare readonly value?: T;
+
+  constructor(name: string) {
+    this.name = name;
+  }
 }
 
-/** The other end of `session`. */
-export function peerOf({ remote, peer }: Session): Peer {
-  return { remote, id: peer.peerId, agent: peer.agent };
+/** What few contexts need. */
+interface Extras {
+  controller?: AbortController;
+  values?: Map<ContextKey<unknown>, unknown>;
+  children?: Set<Abortable>;
+}
+
+/** A deadline, a cancellation, metadata and values that calls share: see {@link createContext} and {@link CallContext}. */
+export abstract class Context implements CallParent {
+  /** When it ends, in the milliseconds of its clock; Infinity for never. */
+  readonly expiresAt: number;
+  protected readonly parent: Context | undefined;
+  private carried: Metadata | undefined;
+  private cancelError: RpcError | undefined = undefined;
+  private extras: Extras | undefined = undefined;
+
+  /** Made by {@link createContext} and by the dispatcher. */
+  protected constructor(expiresAt: number, parent: Context | undefined, metadata: Metadata | undefined) {
+    this.expiresAt = expiresAt;
+    this.parent = parent;
+    this.carried = metadata;
+  }
+
+  /** What `expiresAt` is measured with. */
+  abstract get clock(): Clock;
+
+  /** What came with the call; calls made under this context send on what their channel forwards of it. */
+  get metadata(): Metadata {
+    this.carried ??= new Metadata();
+    return this.carried;
+  }
+
+  /** Milliseconds until the deadline, negative after it; Infinity without one. */
+  get remainingMs(): number {
+    return this.expiresAt - this.clock.now();
+  }
+
+  /** Aborted when the context is cancelled or its time is over; its reason is an `RpcError`. */
+  get signal(): AbortSignal {
+    const extras = this.needExtras();
+    if (extras.controller === undefined) {
+      extras.controller = new AbortController();
+      if (this.cancelError !== undefined) extras.controller.abort(this.cancelError);
+    }
+    return extras.controller.signal;
+  }
+
+  /** True once the context is cancelled or its time is over. */
+  get isCancelled(): boolean {
+    return this.cancelError !== undefined;
+  }
+
+  /** Why {@link isCancelled} is true. */
+  get error(): RpcError | undefined {
+    return this.cancelError;
+  }
+
+  /** The value of `key` here, else that of the parent. */
+  get<T>(key: ContextKey<T>): T | undefined {
+    const values = this.extras?.values;
+    return values?.has(key) === true ? (values.get(key) as T) : this.parent?.get(key);
+  }
+
+  /** Gives `key` a value, here and in what has this context as its parent. */
+  set<T>(key: ContextKey<T>, value: T): void {
+    const extras = this.needExtras();
+    extras.values ??= new Map();
+    extras.values.set(key, value);
+  }
+
+  /** Cancels the context, and the calls that have it as their parent. For handlers' contexts the connection does that. */
+  cancel(error: RpcError): void {
+    if (this.cancelError !== undefined) return;
+    this.cancelError = error;
+    const { extras } = this;
+    if (extras === undefined) return;
+    extras.controller?.abort(error);
+    const children = [...(extras.children ?? [])];
+    extras.children = undefined as never;
+    for (const child of children) child.abort(error);
+  }
+
+  adopt(child: Abortable): void {
+    const extras = this.needExtras();
+    extras.children ??= new Set();
+    extras.children.add(child);
+  }
+
+  release(child: Abortable): void {
+    this.extras?.children?.delete(child);
+  }
+
+  private needExtras(): Extras {
+    this.extras ??= {};
+    return this.extras;
+  }
+}
+
+/** What a context of one's own begins with. */
+export interface ContextOptions {
+  /** Ends this context when it ends, and gives it its values and, unless it has some of its own, its metadata. */
+  readonly parent?: Context | undefined;
+  /** Milliseconds until the context ends, within the time of its parent. Default: the parent's, else none. */
+  readonly timeoutMs?: number | undefined;
+  /** Cancels the context when aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Calls made under this context send on what their channel forwards of it. */
+  readonly metadata?: MetadataInit | undefined;
+  /** Default: the parent's, else the clock of the process. */
+  readonly clock?: Clock | undefined;
+}
+
+/** A context that no call has brought. It holds a timer and a listener until it ends: `using`, or `cancel`, ends it. */
+class OwnContext extends Context implements Abortable, Disposable {
+  readonly clock: Clock;
+  private readonly givenSignal: AbortSignal | undefined;
+  private readonly timer = new CallbackTimer(() => this.cancel(ended(Code.DEADLINE_EXCEEDED, "its time is over")));
+
+  constructor({ parent, timeoutMs = Number.POSITIVE_INFINITY, signal, metadata, clock }: ContextOptions) {
+    const ownClock = clock ?? parent?.clock ?? systemClock;
+    const own = ownClock.now() + timeoutMs;
+    const carried = metadata === undefined ? parent?.metadata : Metadata.from(metadata);
+    super(Math.min(own, parent?.expiresAt ?? own), parent, carried);
+    this.clock = ownClock;
+    this.givenSignal = signal;
+    const error = parent?.error ?? (signal?.aborted === true ? aborted(signal.reason) : undefined);
+    if (error === undefined) this.watch();
+    else super.cancel(error);
+  }
+
+  /** The parent or the given signal has ended it. */
+  abort(reason: unknown): void {
+    this.cancel(reason instanceof RpcError ? reason : aborted(reason));
+  }
+
+  override cancel(error: RpcError = ended(Code.CANCELLED, "it was cancelled")): void {
+    if (this.isCancelled) return;
+    wheelOf(this.clock).remove(this.timer);
+    if (this.givenSignal !== undefined) removeAbort(this.givenSignal, this);
+    this.parent?.release(this);
+    super.cancel(error);
+  }
+
+  [Symbol.dispose](): void {
+    this.cancel();
+  }
+
+  private watch(): void {
+    this.parent?.adopt(this);
+    if (this.givenSignal !== undefined) onAbort(this.givenSignal, this);
+    wheelOf(this.clock).add(this.timer, this.expiresAt);
+  }
+}
+
+/**
+ * A context for calls that belong together: `client.bind(request, { parent: context })`. They end with it at the latest.
+ * Cancel it when they are done, or make it with `using`: it holds a timer while its time runs.
+ */
+export function createContext(options: ContextOptions = {}): Context & Disposable & { cancel(error?: RpcError): void } {
+  return new OwnContext(options);
 }
 
 /** One call, as its handler sees it. It may be kept; after the call has ended its fields no longer change. */
-export class CallContext implements IncomingContext {
+export class CallContext extends Context implements IncomingContext {
   /** The method being served. */
   readonly method: AnyMethod;
-  private readonly session: Session;
-  private readonly expiresAt: number;
   /**
    * True: compress what the handler sends, if the caller can read that and it becomes smaller; false: do not. Default: the
    * server's `compression`. It may change from one message of a stream to the next.
    */
   compress: boolean | undefined = undefined;
-  private requestMetadata: Metadata | undefined;
-  private controller: AbortController | undefined = undefined;
-  private cancelError: RpcError | undefined = undefined;
-  private responseHeaders: Metadata | undefined = undefined;
-  private responseTrailers: Metadata | undefined = undefined;
-  private headersAreSent = false;
+  private readonly session: Session;
+  private response: ResponseMetadata | undefined = undefined;
   private stream: Stream | undefined = undefined;
 
   /** Made by the dispatcher. */
   constructor(method: AnyMethod, call: IncomingCall) {
+    super(call.expiresAt, undefined, call.metadata);
     this.method = method;
     this.session = call.session;
-    this.expiresAt = call.expiresAt;
-    this.requestMetadata = call.metadata;
   }
 
-  /** Who calls. */
+  /** Who calls; calls can be made back to it: `new RoomClient(ctx.peer)`. */
   get peer(): Peer {
     return peerOf(this.session);
   }
 
-  /** What the caller sent beside the request. */
-  get metadata(): Metadata {
-    this.requestMetadata ??= new Metadata();
-    return this.requestMetadata;
-  }
-
-  /** Milliseconds until the deadline, negative after it; Infinity if the caller waits for ever. */
-  get remainingMs(): number {
-    return this.expiresAt - this.session.wheel.clock.now();
-  }
-
-  /** Aborted when the caller cancels, the deadline passes or the connection is lost; its reason is an `RpcError`. */
-  get signal(): AbortSignal {
-    if (this.controller === undefined) {
-      this.controller = new AbortController();
-      if (this.cancelError !== undefined) this.controller.abort(this.cancelError);
-    }
-    return this.controller.signal;
-  }
-
-  /** True once nobody waits for the response any more. */
-  get isCancelled(): boolean {
-    return this.cancelError !== undefined;
+  get clock(): Clock {
+    return this.session.wheel.clock;
   }
 
   /** Metadata that is sent ahead of the response, or of the first message of a stream; set it before that. */
   get headers(): Metadata {
-    this.responseHeaders ??= new Metadata();
-    return this.responseHeaders;
+    return this.needResponse().headers;
   }
 
   /** Sends {@link headers} now, ahead of the first message of a stream. A unary call's travel with its response. */
   sendHeaders(): void {
-    const headers = this.stream === undefined ? undefined : this.takeHeaders();
-    if (headers !== undefined && !this.isCancelled) void this.stream?.sender.sendEmpty(0, headers);
+    if (this.stream === undefined || this.isCancelled) return;
+    const headers = this.takeHeaders();
+    if (headers !== undefined) void this.stream.sender.sendEmpty(0, headers);
   }
 
   /** Metadata that is sent behind the response or with the error; set it before the handler returns. */
   get trailers(): Metadata {
-    this.responseTrailers ??= new Metadata();
-    return this.responseTrailers;
+    return this.needResponse().trailers;
   }
 
   /** For the dispatcher: the streams of the call. */
@@ -105,19 +240,34 @@ export class CallContext implements IncomingContext {
 
   /** For the connection: the headers that were set, if any, the first time it asks. */
   takeHeaders(): Metadata | undefined {
-    if (this.headersAreSent) return undefined;
-    this.headersAreSent = true;
-    return this.responseHeaders;
+    const { response } = this;
+    if (response === undefined || response.headersAreSent) return undefined;
+    response.headersAreSent = true;
+    return response.headers.isEmpty ? undefined : response.headers;
   }
 
   /** For the connection: the trailers that were set, if any. */
   get sentTrailers(): Metadata | undefined {
-    return this.responseTrailers;
+    const trailers = this.response?.trailers;
+    return trailers?.isEmpty === false ? trailers : undefined;
   }
 
-  /** For the connection: nobody waits for the response any more. */
-  cancel(error: RpcError): void {
-    this.cancelError = error;
-    this.controller?.abort(error);
+  private needResponse(): ResponseMetadata {
+    this.response ??= { headers: new Metadata(), trailers: new Metadata(), headersAreSent: false };
+    return this.response;
   }
+}
+
+interface ResponseMetadata {
+  readonly headers: Metadata;
+  readonly trailers: Metadata;
+  headersAreSent: boolean;
+}
+
+function aborted(reason: unknown): RpcError {
+  return ended(Code.CANCELLED, "its signal was aborted", reason);
+}
+
+function ended(code: Code, why: string, cause?: unknown): RpcError {
+  return localError(code, `the context has ended: ${why}`, "never", cause);
 }

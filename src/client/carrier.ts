@@ -1,13 +1,13 @@
 // What the three modes share: the connections of a channel, the queue of calls that wait for one, reconnecting with
 // backoff, and closing. A mode decides only which connection carries which call.
 
+import { CallQueue } from "../call/call-queue.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Clock, TimerHandle } from "../transport/clock.js";
 import type { Counters } from "../transport/hooks.js";
 import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { parkRequest } from "../transport/outgoing-calls.js";
 import type { Session, SessionOwner } from "../transport/session.js";
-import { CallQueue } from "./call-queue.js";
 import type { Dialer } from "./dialer.js";
 import type { ResolvedConnectOptions } from "./options.js";
 

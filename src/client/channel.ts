@@ -1,15 +1,14 @@
 // What a client connects with: makes calls, gives each one its deadline, and hands it to the carrier of its mode.
 
 import { EventEmitter } from "node:events";
+import { CallMaker, type CallTarget, NO_OPTIONS } from "../call/call-maker.js";
 import type { BidiStream, Caller, CallOptions, ClientStream, ServerStream } from "../call/caller.js";
-import { type Peer, peerOf } from "../call/context.js";
 import { Dispatcher } from "../call/dispatch.js";
-import { type AnyStream, composeCall, composeStream, type StreamCaller, type UnaryCall } from "../call/interceptors.js";
-import { OutgoingStream } from "../call/outgoing-stream.js";
+import type { AnyStream } from "../call/interceptors.js";
+import { type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import type { AnyMethod, Method, Service } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
-import { OutgoingCall } from "../transport/outgoing-call.js";
 import { type Address, parseAddress } from "../transport/pipe.js";
 import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
 import type { Carrier, ChannelState } from "./carrier.js";
@@ -39,13 +38,6 @@ export interface ChannelStats extends Readonly<Counters> {
   readonly waiting: number;
 }
 
-/**
- * A deadline shorter than this begins when the call is made; a longer one may begin when the tick that makes it began, which
- * saves reading the clock. The two differ by what the caller has computed in between.
- */
-const EXACT_BELOW_MS = 5_000;
-
-const NO_OPTIONS: CallOptions = Object.freeze({});
 const carriers = { pipelined: PipelinedCarrier, pooled: PooledCarrier, short: ShortCarrier } as const;
 
 /** Connections to one service, which runs at one or more addresses. Made by {@link connect}. */
@@ -55,8 +47,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   private readonly counters = new Counters();
   private readonly dispatcher: Dispatcher;
   private readonly carrier: Carrier;
-  private readonly call: UnaryCall;
-  private readonly begin: StreamCaller;
+  private readonly calls: CallMaker;
 
   /** Use {@link connect}. */
   constructor(addresses: readonly Address[], options: ResolvedConnectOptions) {
@@ -72,12 +63,15 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
       connected: (session) => this.emit("connect", peerOf(session)),
       disconnected: (session, error) => this.emit("disconnect", peerOf(session), error),
     });
-    this.call = composeCall(options.interceptors, (method, request, callOptions) =>
-      this.start(method, request, callOptions),
-    );
-    this.begin = composeStream(options.interceptors, (method, request, callOptions) =>
-      this.startStream(method, request, callOptions),
-    );
+    const { carrier } = this;
+    const target: CallTarget = {
+      get closedError() {
+        return carrier.isClosed ? closedError() : undefined;
+      },
+      submit: (call, request, { waitForReady }) => carrier.submit(call, request, waitForReady ?? options.waitForReady),
+    };
+    this.calls = new CallMaker(target, this.wheel, options);
+    setPeerPolicy(carrier, this.calls);
     if (options.mode === "pipelined") this.carrier.wantConnection();
   }
 
@@ -91,7 +85,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     request: IInit,
     options: CallOptions = NO_OPTIONS,
   ): Promise<O> {
-    return this.call(method as AnyMethod, request, options) as Promise<O>;
+    return this.calls.unary(method as AnyMethod, request, options) as Promise<O>;
   }
 
   serverStream<I, IInit, O, OInit>(
@@ -99,21 +93,21 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     request: IInit,
     options: CallOptions = NO_OPTIONS,
   ): ServerStream<O> {
-    return this.begin(method as AnyMethod, request, options) as AnyStream as ServerStream<O>;
+    return this.calls.stream(method as AnyMethod, request, options) as AnyStream as ServerStream<O>;
   }
 
   clientStream<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     options: CallOptions = NO_OPTIONS,
   ): ClientStream<IInit, O> {
-    return this.begin(method as AnyMethod, undefined, options) as AnyStream as ClientStream<IInit, O>;
+    return this.calls.stream(method as AnyMethod, undefined, options) as AnyStream as ClientStream<IInit, O>;
   }
 
   bidiStream<I, IInit, O, OInit>(
     method: Method<I, IInit, O, OInit>,
     options: CallOptions = NO_OPTIONS,
   ): BidiStream<IInit, O> {
-    return this.begin(method as AnyMethod, undefined, options) as AnyStream as BidiStream<IInit, O>;
+    return this.calls.stream(method as AnyMethod, undefined, options) as AnyStream as BidiStream<IInit, O>;
   }
 
   /** Serves calls that the server makes to this client, on every connection of the channel. */
@@ -168,43 +162,6 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     return this.close();
   }
 
-  private start(method: AnyMethod, request: unknown, options: CallOptions): Promise<unknown> {
-    const limitMs = options.timeoutMs ?? method.deadlineMs ?? this.options.timeoutMs;
-    const refusal = this.refusalOf(method, options, limitMs);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const call = this.makeCall(method, options, limitMs);
-    this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
-    return call.promise;
-  }
-
-  private startStream(method: AnyMethod, request: unknown, options: CallOptions): AnyStream {
-    const limitMs = options.timeoutMs ?? method.deadlineMs ?? Number.POSITIVE_INFINITY;
-    const refusal = this.refusalOf(method, options, limitMs);
-    const call = this.makeCall(method, refusal === undefined ? options : NO_OPTIONS, limitMs);
-    const stream = new OutgoingStream(call);
-    if (refusal !== undefined) call.fail(refusal);
-    else this.carrier.submit(call, request, options.waitForReady ?? this.options.waitForReady);
-    return stream;
-  }
-
-  /** Why a call cannot begin. */
-  private refusalOf(method: AnyMethod, { signal }: CallOptions, limitMs: number): RpcError | undefined {
-    if (this.carrier.isClosed) return closedError();
-    if (signal?.aborted === true)
-      return localError(
-        Code.CANCELLED,
-        `${method.path}: the signal was aborted before the call`,
-        "safe",
-        signal.reason,
-      );
-    return limitMs > 0 ? undefined : expired(method, limitMs);
-  }
-
-  private makeCall(method: AnyMethod, options: CallOptions, limitMs: number): OutgoingCall {
-    const now = limitMs < EXACT_BELOW_MS ? this.options.clock.now() : this.wheel.tick.now();
-    return new OutgoingCall(method, options, this.wheel, now + limitMs);
-  }
-
   private notReady(timeoutMs: number): RpcError {
     const why = this.carrier.lastError?.message ?? "no connection was open";
     return localError(Code.UNAVAILABLE, `not ready within ${timeoutMs} ms: ${why}`, "safe", this.carrier.lastError);
@@ -234,14 +191,4 @@ function parseAddresses(given: string | readonly string[]): Address[] {
 
 function closedError(): RpcError {
   return localError(Code.UNAVAILABLE, "the channel is closed", "safe");
-}
-
-function expired(method: AnyMethod, timeoutMs: number): RpcError {
-  if (timeoutMs <= 0)
-    return localError(
-      Code.DEADLINE_EXCEEDED,
-      `${method.path}: the deadline had passed before the call (${timeoutMs} ms)`,
-      "safe",
-    );
-  return localError(Code.INVALID_ARGUMENT, `${method.path}: timeoutMs is not a number: ${String(timeoutMs)}`, "never");
 }

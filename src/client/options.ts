@@ -1,5 +1,6 @@
 // What a channel can be told, its defaults and their bounds.
 
+import { FORWARDED_METADATA } from "../call/call-maker.js";
 import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
 import type { Compression } from "../codec/compression.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
@@ -45,6 +46,11 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly maxBackoffMs?: number;
   /** Handlers that may run at once for calls that the server makes to this client. Default 4,096. */
   readonly maxCalls?: number;
+  /**
+   * Metadata keys that calls send on from their `parent`. Default: those of W3C's trace context and baggage: `traceparent`,
+   * `tracestate`, `baggage`.
+   */
+  readonly forwardMetadata?: readonly string[];
   /** Wrap the calls of this channel; the first is the outermost. */
   readonly interceptors?: readonly ClientInterceptor[];
   /** Wrap the handlers of this channel, for calls that the server makes. */
@@ -78,6 +84,7 @@ export interface ResolvedConnectOptions {
   readonly maxBackoffMs: number;
   readonly maxCalls: number;
   readonly interceptors: readonly ClientInterceptor[];
+  readonly forwardMetadata: readonly string[];
   readonly handlerInterceptors: readonly ServerInterceptor[];
   readonly peerId: string;
   readonly network: Network;
@@ -112,6 +119,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     maxBackoffMs: checkLimit("maxBackoffMs", given.maxBackoffMs ?? 5_000, 1, 600_000),
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? LIMITS.maxCallsPerConnection[0], 1, 16_777_216),
     interceptors: given.interceptors ?? [],
+    forwardMetadata: given.forwardMetadata ?? FORWARDED_METADATA,
     handlerInterceptors: given.handlerInterceptors ?? [],
     peerId: given.peerId ?? randomId(random),
     network: given.network ?? socketNetwork,

@@ -1,7 +1,9 @@
 // What a server can be told, its defaults and their bounds.
 
 import type { Logger } from "pino";
-import type { ServerInterceptor } from "../call/interceptors.js";
+import { FORWARDED_METADATA } from "../call/call-maker.js";
+import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
+import type { PeerPolicy } from "../call/peer.js";
 import type { Compression } from "../codec/compression.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
@@ -18,6 +20,19 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
   readonly maxCalls?: number;
   /** Wrap the handlers; the first is the outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
+  /**
+   * The deadline of a unary call that this server makes to a peer, where neither the call nor its method has one, in
+   * milliseconds. Default 30,000; `Infinity` for none.
+   */
+  readonly timeoutMs?: number;
+  /** Calls that may wait for one peer that takes no more; one more fails RESOURCE_EXHAUSTED. Default 1,024. */
+  readonly maxWaitingCalls?: number;
+  /** Bytes of requests that may wait for one peer. Default 4 MiB. */
+  readonly maxWaitingBytes?: number;
+  /** Wrap the calls that this server makes to its peers; the first is the outermost. */
+  readonly callInterceptors?: readonly ClientInterceptor[];
+  /** Metadata keys that such calls send on from their `parent`. Default: `traceparent`, `tracestate`, `baggage`. */
+  readonly forwardMetadata?: readonly string[];
   /** Logs connections, refusals and handler errors. Default: none. */
   readonly logger?: Logger;
   /** On SIGTERM, drain for this long and close, in milliseconds. Default: the signal is left alone. */
@@ -41,6 +56,7 @@ export interface ResolvedServerOptions {
   readonly maxConnections: number;
   readonly maxCalls: number;
   readonly interceptors: readonly ServerInterceptor[];
+  readonly calls: PeerPolicy;
   readonly logger: Logger | undefined;
   readonly drainOnSigtermMs: number | undefined;
   readonly peerId: string;
@@ -58,6 +74,13 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     maxConnections: checkLimit("maxConnections", given.maxConnections ?? 20_000, 1, 16_777_216),
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? 65_536, 1, 16_777_216),
     interceptors: given.interceptors ?? [],
+    calls: {
+      timeoutMs: checkLimit("timeoutMs", given.timeoutMs ?? 30_000, 1, Number.POSITIVE_INFINITY),
+      maxWaitingCalls: checkLimit("maxWaitingCalls", given.maxWaitingCalls ?? 1_024, 0, 16_777_216),
+      maxWaitingBytes: checkLimit("maxWaitingBytes", given.maxWaitingBytes ?? 4_194_304, 0, Number.MAX_SAFE_INTEGER),
+      interceptors: given.callInterceptors ?? [],
+      forwardMetadata: given.forwardMetadata ?? FORWARDED_METADATA,
+    },
     logger: given.logger,
     drainOnSigtermMs:
       drainOnSigtermMs === undefined ? undefined : checkLimit("drainOnSigtermMs", drainOnSigtermMs, 0, 86_400_000),

@@ -1,13 +1,14 @@
 // A server: listens on one or more addresses, serves the services it was given on every connection, and drains.
 
 import { EventEmitter } from "node:events";
-import { type Peer, peerOf } from "../call/context.js";
 import { Dispatcher } from "../call/dispatch.js";
+import { knownPeer, type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import { CloseReason } from "../codec/frame.js";
 import type { Service } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { AGENT } from "../transport/agent.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
+import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { formatAddress, type Listener, type Pipe, parseAddress } from "../transport/pipe.js";
 import { Session, type SessionOwner, Side } from "../transport/session.js";
 import { type TimerWheel, wheelOf } from "../transport/timers.js";
@@ -53,6 +54,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     this.options = options;
     this.wheel = wheelOf(options.clock);
     this.dispatcher = new Dispatcher(options.maxCalls, options.interceptors);
+    setPeerPolicy(this, options.calls);
     this.log = new ServerLog(options.logger, options.clock);
     this.hooks = {
       counters: new Counters(),
@@ -86,6 +88,11 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     return bound;
   }
 
+  /** The clients that are connected now, one for each connection, in the order they came; a snapshot. */
+  peers(): Peer[] {
+    return [...this.sessions].filter(({ state }) => state === "open").map(peerOf);
+  }
+
   /** Counters and gauges of now. */
   stats(): ServerStats {
     return { ...this.hooks.counters, connections: this.sessions.size, running: this.dispatcher.budget.running };
@@ -112,16 +119,23 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   onClosed(session: Session, error: RpcError): void {
     this.sessions.delete(session);
     this.hooks.counters.connectionsClosed++;
+    knownPeer(session)?.onClosed();
     this.log.disconnected(session, error);
     if (session.wasOpen) this.emit("disconnect", peerOf(session), error);
     if (this.sessions.size === 0) this.onEmpty();
   }
 
-  onDraining(): void {}
+  onDraining(session: Session): void {
+    knownPeer(session)?.onRoom();
+  }
 
-  onRoom(): void {}
+  onRoom(session: Session): void {
+    knownPeer(session)?.onRoom();
+  }
 
-  onUnsent(): void {}
+  onUnsent(call: OutgoingCall): void {
+    call.fail(localError(Code.UNAVAILABLE, `${call.method.path}: the peer was gone before the call left`, "safe"));
+  }
 
   onRefused(): boolean {
     return false;

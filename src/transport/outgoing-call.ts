@@ -5,7 +5,7 @@ import type { Metadata, MetadataInit } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Session } from "./session.js";
-import { onAbort, removeAbort } from "./signals.js";
+import { type CallParent, onAbort, removeAbort } from "./signals.js";
 import type { Stream } from "./stream.js";
 import { Timer, type TimerWheel } from "./timers.js";
 
@@ -32,6 +32,7 @@ export interface OutgoingCallOptions {
   readonly metadata?: MetadataInit | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly compress?: boolean | undefined;
+  readonly parent?: CallParent | undefined;
   readonly onResponseMetadata?: ((headers: Metadata, trailers: Metadata) => void) | undefined;
 }
 
@@ -78,6 +79,7 @@ export class OutgoingCall extends Timer {
     // A whole number, which the engine keeps without an allocation; rounded up, so that no call ends early.
     this.expiresAt = Math.ceil(expiresAt);
     if (options.signal !== undefined) onAbort(options.signal, this);
+    if (options.parent !== undefined) options.parent.adopt(this);
   }
 
   /** The call waits in a queue: its deadline is watched by the wheel. On a connection it is watched by `OutgoingCalls`. */
@@ -142,6 +144,7 @@ export class OutgoingCall extends Timer {
     this.settled = true;
     if (this.stream !== undefined) this.stream.close(error);
     if (this.options.signal !== undefined) removeAbort(this.options.signal, this);
+    if (this.options.parent !== undefined) this.options.parent.release(this);
     this.holder?.release(this);
     this.holder = undefined;
     this.session = undefined;

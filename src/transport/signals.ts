@@ -43,3 +43,11 @@ function makeFan(signal: AbortSignal): Fan {
   signal.addEventListener("abort", listener, { once: true });
   return { targets, listener };
 }
+
+/** What calls can belong to: it ends those that it has adopted and not released. */
+export interface CallParent {
+  /** `child` is aborted when the parent ends. */
+  adopt(child: Abortable): void;
+  /** `child` has ended. */
+  release(child: Abortable): void;
+}

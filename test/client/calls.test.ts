@@ -220,7 +220,7 @@ describe.each(MODES)("in the %s mode", (mode) => {
   });
 
   it("refuses a request that is larger than the server accepts, and goes on", async () => {
-    await rig.current.serve({}, { maxFrameBytes: 131_072 });
+    await rig.current.serve({}, { maxMessageBytes: 131_072 });
     const channel = rig.current.connect({ mode, maxConnections: 2 });
     const client = new EchoClient(channel);
     for (let i = 0; i < 10; i++) {
@@ -236,7 +236,7 @@ describe.each(MODES)("in the %s mode", (mode) => {
 
   it("gets a status for a response that is larger than it accepts", async () => {
     await rig.current.serve({ echo: () => ({ payload: new Uint8Array(200_000) }) });
-    const client = rig.current.client({ mode, maxFrameBytes: 131_072 });
+    const client = rig.current.client({ mode, maxMessageBytes: 131_072 });
     const error = await rig.current.now(failure(client.echo({})));
     expect(error).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retry: "never" });
     expect(error.message).toContain("the response takes 200004 bytes; the caller accepts 131072");
