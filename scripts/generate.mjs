@@ -27,6 +27,7 @@ const JOBS = [
   { args: "proto/google/rpc -I proto --runtime ../../runtime.js", out: "src/standard/gen", committed: true },
   { args: "bench/proto", out: "bench/gen", committed: true },
   { args: "test/support/proto", out: "test/support/gen", committed: true },
+  { args: "test/interop/proto", out: "test/interop/gen", committed: true },
   {
     args: `examples/push/proto ${PUBSUB} -I examples/push/proto -I ${PUBSUB} -I ${GOOGLE}`,
     out: "examples/push/gen",
