@@ -11,6 +11,8 @@ import { UnaryEndpoint } from "./unary-endpoint.js";
 /** The handlers of a server, or of a channel that serves its server's calls, by method path. */
 export class Dispatcher implements Acceptor {
   readonly budget: CallBudget;
+  /** The services that were added, in order. */
+  readonly services: Service[] = [];
   private readonly endpoints = new Map<string, Endpoint>();
   private readonly interceptors: readonly ServerInterceptor[];
 
@@ -33,6 +35,7 @@ export class Dispatcher implements Acceptor {
       if (this.endpoints.has(path)) throw localError(Code.INVALID_ARGUMENT, `${path} is served already`, "never");
     }
     for (const [path, endpoint] of added) this.endpoints.set(path, endpoint);
+    this.services.push(service as Service);
   }
 
   private endpoint(method: AnyMethod, handlers: object): Endpoint {

@@ -33,8 +33,10 @@ export function parseDeadline(text: string): number | string {
 
 function policyOf(method: MethodModel, defaults: OptionMessage | undefined, diagnostics: Diagnostics): MethodPolicy {
   const own = method.options.message(METHOD_OPTION);
+  // A stream may live as long as its caller likes: it has a deadline only where the rpc itself says so.
+  const inherited = deadlineOf(defaults, diagnostics);
   return {
-    deadlineMs: deadlineOf(own, diagnostics) ?? deadlineOf(defaults, diagnostics),
+    deadlineMs: deadlineOf(own, diagnostics) ?? (method.methodKind === "unary" ? inherited : undefined),
     oneWay: own?.get("one_way") === true,
     priority: PRIORITIES[Number(own?.get("priority") ?? 0)] ?? PRIORITIES[Number(defaults?.get("priority") ?? 0)],
     idempotency: IDEMPOTENCY[Number(method.options.get("idempotency_level") ?? 0)],

@@ -16,6 +16,13 @@ import { socketNetwork } from "../transport/socket.js";
 export interface ServerOptions extends Partial<ConnectionLimits> {
   /** Connections at once, on all addresses; one more is told so and closed. Default 20,000. */
   readonly maxConnections?: number;
+  /**
+   * A connection is drained when it has been open for this long, give or take 10%, in milliseconds; its client opens another
+   * one. Default `Infinity`.
+   */
+  readonly maxConnectionAgeMs?: number;
+  /** What calls have left to finish when their connection has reached its age, in milliseconds. Default 10,000. */
+  readonly connectionAgeGraceMs?: number;
   /** Handlers that run at once, on all connections; further calls are refused RESOURCE_EXHAUSTED. Default 65,536. */
   readonly maxCalls?: number;
   /** Wrap the handlers; the first is the outermost. */
@@ -43,7 +50,7 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
   readonly network?: Network;
   /** Default: the clock of the process. */
   readonly clock?: Clock;
-  /** Default `Math.random`. */
+  /** Jitter comes from here. Default `Math.random`. */
   readonly random?: Random;
   /** What messages are compressed with, where the peer can read that. Default: nothing is compressed. */
   readonly compression?: Compression;
@@ -54,6 +61,9 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
 /** {@link ServerOptions} with the defaults filled in. */
 export interface ResolvedServerOptions {
   readonly maxConnections: number;
+  readonly maxConnectionAgeMs: number;
+  readonly connectionAgeGraceMs: number;
+  readonly random: Random;
   readonly maxCalls: number;
   readonly interceptors: readonly ServerInterceptor[];
   readonly calls: PeerPolicy;
@@ -72,6 +82,14 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   const { drainOnSigtermMs } = given;
   return Object.freeze({
     maxConnections: checkLimit("maxConnections", given.maxConnections ?? 20_000, 1, 16_777_216),
+    maxConnectionAgeMs: checkLimit(
+      "maxConnectionAgeMs",
+      given.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
+      1,
+      Number.POSITIVE_INFINITY,
+    ),
+    connectionAgeGraceMs: checkLimit("connectionAgeGraceMs", given.connectionAgeGraceMs ?? 10_000, 0, 86_400_000),
+    random: given.random ?? Math.random,
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? 65_536, 1, 16_777_216),
     interceptors: given.interceptors ?? [],
     calls: {

@@ -12,6 +12,7 @@ import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { formatAddress, type Listener, type Pipe, parseAddress } from "../transport/pipe.js";
 import { Session, type SessionOwner, Side } from "../transport/session.js";
 import { type TimerWheel, wheelOf } from "../transport/timers.js";
+import { Aging } from "./aging.js";
 import { ServerLog } from "./log.js";
 import { type ResolvedServerOptions, resolveServerOptions, type ServerOptions } from "./options.js";
 
@@ -21,6 +22,8 @@ export interface ServerEvents {
   connect: [peer: Peer];
   /** A client that was connected is gone; the error says why. */
   disconnect: [peer: Peer, error: RpcError];
+  /** `close` was called: no new connections are accepted, and calls finish. */
+  drain: [];
 }
 
 /** A server's counters and gauges. */
@@ -38,6 +41,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   private readonly dispatcher: Dispatcher;
   private readonly log: ServerLog;
   private readonly hooks: SessionHooks;
+  private readonly aging: Aging;
   private readonly listeners_: Listener[] = [];
   private readonly sessions = new Set<Session>();
   private closing: Promise<void> | undefined = undefined;
@@ -55,6 +59,8 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     this.wheel = wheelOf(options.clock);
     this.dispatcher = new Dispatcher(options.maxCalls, options.interceptors);
     setPeerPolicy(this, options.calls);
+    const { random, maxConnectionAgeMs, connectionAgeGraceMs } = options;
+    this.aging = new Aging(this.wheel, random, maxConnectionAgeMs, connectionAgeGraceMs);
     this.log = new ServerLog(options.logger, options.clock);
     this.hooks = {
       counters: new Counters(),
@@ -67,6 +73,11 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   handle<Handlers extends object>(service: Service<Handlers>, handlers: Handlers): this {
     this.dispatcher.add(service, handlers);
     return this;
+  }
+
+  /** The services that were given to {@link handle}, in that order. */
+  get services(): readonly Service[] {
+    return this.dispatcher.services;
   }
 
   /**
@@ -103,7 +114,10 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
    * 5,000 ms) and cancels the rest. Resolves when every connection is closed.
    */
   close({ graceMs = 5_000 }: { readonly graceMs?: number } = {}): Promise<void> {
-    this.closing ??= this.drain(graceMs);
+    if (this.closing === undefined) {
+      this.closing = this.drain(graceMs);
+      this.emit("drain");
+    }
     return this.closing;
   }
 
@@ -118,6 +132,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
 
   onClosed(session: Session, error: RpcError): void {
     this.sessions.delete(session);
+    this.aging.forget(session);
     this.hooks.counters.connectionsClosed++;
     knownPeer(session)?.onClosed();
     this.log.disconnected(session, error);
@@ -162,6 +177,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       agent: AGENT,
     });
     this.sessions.add(session);
+    this.aging.watch(session);
     if (this.closing !== undefined) session.drain();
     if (this.sessions.size <= maxConnections) return;
     this.log.connectionRefused(session.remote, `${maxConnections} connections are open, the limit`);
