@@ -9,7 +9,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^sluice$/, replacement: source("index.ts") },
       { find: /^sluice\/runtime$/, replacement: source("runtime.ts") },
       { find: /^sluice\/json$/, replacement: source("json.ts") },
-      { find: /^sluice\/details$/, replacement: source("standard/details.ts") },
+      { find: /^sluice\/(details|health|reflection)$/, replacement: source("standard/$1.ts") },
       { find: /^sluice\/testing$/, replacement: source("testing.ts") },
     ],
   },

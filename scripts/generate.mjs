@@ -25,6 +25,12 @@ const JOBS = [
   },
   // What Google and gRPC have made standard.
   { args: "proto/google/rpc -I proto --runtime ../../runtime.js", out: "src/standard/gen", committed: true },
+  { args: "proto/grpc -I proto --runtime ../../runtime.js --descriptors", out: "src/standard/gen", committed: true },
+  {
+    args: "src/standard/symbols.proto -I src/standard --runtime ../../codec/message-runtime.js",
+    out: "src/standard/gen",
+    committed: true,
+  },
   { args: "bench/proto", out: "bench/gen", committed: true },
   { args: "test/support/proto", out: "test/support/gen", committed: true },
   { args: "test/interop/proto", out: "test/interop/gen", committed: true },

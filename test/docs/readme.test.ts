@@ -15,7 +15,7 @@ const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language
   text: text as string,
 }));
 const [proto] = blocks.filter(({ language }) => language === "proto");
-const [server, client, json, testing, details] = blocks.filter(({ language }) => language === "ts");
+const [server, client, json, testing, details, standard] = blocks.filter(({ language }) => language === "ts");
 const [output] = blocks.filter(({ language }) => language === "");
 
 const compilerOptions = {
@@ -45,10 +45,21 @@ beforeAll(() => {
     "json.ts": json,
     "testing.ts": testing,
     "details.ts": details,
+    "standard.ts": standard,
   };
   for (const [name, block] of Object.entries(files)) writeFileSync(join(project, name), block?.text ?? "");
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-  run(join(root, "dist/cli/main.js"), "generate", "greeter.proto", "-I", ".", "--out", "gen", "--json");
+  run(
+    join(root, "dist/cli/main.js"),
+    "generate",
+    "greeter.proto",
+    "-I",
+    ".",
+    "--out",
+    "gen",
+    "--json",
+    "--descriptors",
+  );
   run(join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
 }, 60_000);
 
@@ -84,6 +95,11 @@ test("the JSON example prints what its comment says", () => {
 test("the example of error details prints what its comment says", () => {
   const expected = /console\.log\(field.* \/\/ (.*)/.exec(details?.text ?? "")?.[1];
   expect(run("out/details.js")).toBe(`${expected}\n`);
+});
+
+test("the example of health and reflection prints what its comment says", () => {
+  const expected = /console\.log\(status\); \/\/ (\d+)/.exec(standard?.text ?? "")?.[1];
+  expect(run("out/standard.js")).toBe(`${expected}\n`);
 });
 
 test("every file that README links to exists", () => {

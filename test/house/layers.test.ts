@@ -18,12 +18,19 @@ const allowed: Record<string, readonly string[]> = {
   "json.ts": ["codec"],
   "index.ts": ["client", "server", "call", "transport", "codec"],
   "testing.ts": ["client", "server", "call", "transport", "codec"],
-  standard: ["runtime.ts", "codec"],
+  standard: ["runtime.ts", "server", "call", "transport", "codec"],
   cli: ["gen", "client", "server", "call", "transport", "codec"],
 };
 
 /** The only files that may re-export everything of others. */
-const faces = ["index.ts", "runtime.ts", "json.ts", "testing.ts", "codec/message-runtime.ts", "standard/details.ts"];
+const faces = [
+  "index.ts",
+  "runtime.ts",
+  "json.ts",
+  "testing.ts",
+  "codec/message-runtime.ts",
+  ...["details", "health", "reflection"].map((name) => `standard/${name}.ts`),
+];
 
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
