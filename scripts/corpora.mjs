@@ -39,6 +39,9 @@ const PRINT_MEMORY = `data:text/javascript,${encodeURIComponent(
   'process.on("exit", () => console.log(Math.round(process.resourceUsage().maxRSS / 1024), "MiB at most"));',
 )}`;
 
+/** The promise, 1.5 GB: generating all of a corpus takes no more. */
+const MOST_MIB = 1430;
+
 /** TypeScript takes gigabytes for all of a corpus at once. */
 const FILES_AT_ONCE = 1000;
 
@@ -181,6 +184,7 @@ function generate(name, roots, files) {
   console.log(`  generated ${count} files: ${seconds(performance.now() - begun)}, ${stdout.trim()}`);
   for (const line of problems.slice(0, 20)) console.log(`    ${line}`);
   if (status !== 0) fail(`sluice generate refuses ${name}`);
+  if (Number.parseInt(stdout, 10) > MOST_MIB) fail(`sluice generate takes more than ${MOST_MIB} MiB`);
   return status === 0 ? out : undefined;
 }
 

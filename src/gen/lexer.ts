@@ -22,8 +22,8 @@ export interface Token {
 }
 
 const BLANK = /[^\S\n]+/y;
-const LINE_COMMENT = /\/\/([^\n]*)/y;
-const BLOCK_COMMENT = /\/\*(.*?)\*\//sy;
+const LINE_COMMENT = /\/\/[^\n]*/y;
+const BLOCK_COMMENT = /\/\*.*?\*\//sy;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
 const FLOAT = /[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+/y;
 const INTEGER = /0[xX][0-9a-fA-F]+|[0-9]+/y;
@@ -87,7 +87,7 @@ class Lexer {
     const comment = this.readComment();
     if (comment === undefined) return this.takeLineEnd();
     if (!comment.endsLine) {
-      while (this.match(BLANK) !== undefined || this.takeLineEnd() || this.readComment() !== undefined);
+      while (this.match(BLANK) || this.takeLineEnd() || this.readComment() !== undefined);
       return false;
     }
     comments.add(comment);
@@ -103,16 +103,17 @@ class Lexer {
 
   /** Reads a comment and what is left of its last line, if that is blank. */
   private readComment(): Comment | undefined {
-    if (this.text[this.pos] !== "/") return undefined;
-    const line = this.match(LINE_COMMENT);
-    if (line !== undefined) {
+    const start = this.pos;
+    if (this.text[start] !== "/") return undefined;
+    if (this.match(LINE_COMMENT)) {
+      const line = this.text.slice(start + 2, this.pos);
       this.takeLineEnd();
-      return { lines: [line[1]!], isLine: true, endsLine: true };
+      return { lines: [line], isLine: true, endsLine: true };
     }
-    const block = this.match(BLOCK_COMMENT);
-    if (block === undefined) return undefined;
+    if (!this.match(BLOCK_COMMENT)) return undefined;
+    const block = this.text.slice(start + 2, this.pos - 2);
     this.match(BLANK);
-    return { lines: blockLines(block[1]!), isLine: false, endsLine: this.takeLineEnd() };
+    return { lines: blockLines(block), isLine: false, endsLine: this.takeLineEnd() };
   }
 
   private readToken(): void {
@@ -132,9 +133,8 @@ class Lexer {
 
   private take(kind: TokenKind, pattern: RegExp): boolean {
     const start = this.pos;
-    const found = this.match(pattern);
-    if (found === undefined) return false;
-    this.push(kind, found[0], start);
+    if (!this.match(pattern)) return false;
+    this.push(kind, this.text.slice(start, this.pos), start);
     return true;
   }
 
@@ -143,12 +143,12 @@ class Lexer {
     this.reported = false;
   }
 
-  private match(pattern: RegExp): RegExpExecArray | undefined {
+  /** Steps over what the pattern matches here. */
+  private match(pattern: RegExp): boolean {
     pattern.lastIndex = this.pos;
-    const found = pattern.exec(this.text);
-    if (found === null) return undefined;
+    if (!pattern.test(this.text)) return false;
     this.pos = pattern.lastIndex;
-    return found;
+    return true;
   }
 
   private checkNumberEnd(start: number): void {
@@ -208,7 +208,7 @@ class GapComments {
   /** Ends a comment that the next token cannot have: the first is the previous token's, others are nobody's. */
   flush(): void {
     if (this.lines !== undefined && this.canTrail) {
-      this.previous!.trailing = this.lines.join("\n");
+      this.previous!.trailing = commentText(this.lines);
       this.canTrail = false;
     }
     this.lines = undefined;
@@ -221,8 +221,13 @@ class GapComments {
   }
 
   get leading(): string | undefined {
-    return this.lines?.join("\n");
+    return this.lines && commentText(this.lines);
   }
+}
+
+/** Each line with its line feed, as protoc has it; joined even if it is one, since a slice would keep the whole text in memory. */
+function commentText(lines: readonly string[]): string {
+  return [...lines, ""].join("\n");
 }
 
 function blockLines(body: string): string[] {

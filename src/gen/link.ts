@@ -165,12 +165,15 @@ class Linker {
 
   private readOptions(file: DeclaredFile): void {
     const view = this.optionViews.get(file.model)!;
-    const { symbols, diagnostics, packings } = this;
-    const shared = { symbols, diagnostics, packLater: (pack: () => void) => packings.push(pack) };
+    const { symbols, diagnostics } = this;
+    const { source } = file.syntax;
+    const packLater = (pack: () => void): void => {
+      this.packings.push(pack);
+    };
     for (const { element, syntax, schema, scope } of file.options) {
       const type = this.symbols.get(`google.protobuf.${schema}`);
       if (type?.kind !== "message") continue;
-      const context = { ...shared, view, source: file.syntax.source, scope };
+      const context = { symbols, diagnostics, view, source, scope, packLater };
       element.options = this.optionsOf(syntax, type, schema, context);
       if (schema === "FieldOptions") readPseudoOptions(element as FieldModel, syntax.options, context);
     }

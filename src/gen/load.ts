@@ -140,7 +140,10 @@ class Loader {
     if (state !== undefined) return undefined;
     this.states.set(name, "open");
     const source = this.read(name, from);
-    return source === undefined ? undefined : parse(source, this.diagnostics);
+    if (source === undefined) return undefined;
+    const syntax = parse(source, this.diagnostics);
+    source.release();
+    return syntax;
   }
 
   /** Folders are searched once, for the first import that is missing. */
@@ -182,7 +185,17 @@ function readChecked(root: string, path: string, name: string): SourceFile | { r
   if (!stat.isFile()) return { refused: "it is not a file" };
   if (stat.size > MAX_MANIFEST_BYTES)
     return { refused: `it has ${stat.size} bytes, the limit is ${MAX_MANIFEST_BYTES}` };
-  return new SourceFile(name, readFileSync(real, "utf8"), root === BUNDLED_ROOT ? name : path);
+  const shownAs = root === BUNDLED_ROOT ? name : path;
+  return new SourceFile(name, readFileSync(real, "utf8"), shownAs, () => readIfThere(real));
+}
+
+/** The text once more, mostly for diagnostics; nothing if it is gone by now. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** The names of manifests below a folder; a search that finds more entries than a person would list gives up. */

@@ -172,7 +172,8 @@ class OptionReader {
 
   /** What is written in braces is protobuf's text format: names are looked up from the message, and values are laxer. */
   private inText(type: MessageModel): OptionReader {
-    return new OptionReader({ ...this.context, scope: type.fullName }, "text");
+    const { symbols, diagnostics, view, source, packLater } = this.context;
+    return new OptionReader({ symbols, diagnostics, view, source, packLater, scope: type.fullName }, "text");
   }
 
   private aggregateField(result: OptionMessage, type: MessageModel, { name, value }: AggregateField): void {

@@ -57,6 +57,7 @@ class Parser {
   private readonly source: SourceFile;
   private readonly diagnostics: Diagnostics;
   private readonly tokens: Token[];
+  private readonly names = new Map<string, string>();
   private index = 0;
   private depth = 0;
   /** Where the statement begins that is being read, and which keywords could. */
@@ -405,28 +406,31 @@ class Parser {
   }
 
   private inlineOptions(): OptionSyntax[] {
-    const options: OptionSyntax[] = [];
-    if (!this.take("[")) return options;
-    do options.push(this.option());
-    while (this.take(","));
+    if (!this.take("[")) return [];
+    const options = [this.option()];
+    while (this.take(",")) options.push(this.option());
     this.expect("]");
     return options;
   }
 
   private option(): OptionSyntax {
     const { offset } = this.peek;
-    const path: OptionPart[] = [];
-    do path.push(this.optionPart());
-    while (this.take("."));
+    const path = [this.optionPart()];
+    while (this.take(".")) path.push(this.optionPart());
     this.expect("=");
     return { path, value: this.optionValue(), offset };
   }
 
   private optionPart(): OptionPart {
-    if (!this.take("(")) return { ...this.identifier(), extension: false };
-    const name = this.typeName();
+    if (!this.take("(")) return this.plainPart();
+    const { text, offset } = this.typeName();
     this.expect(")");
-    return { ...name, extension: true };
+    return { text, offset, extension: true };
+  }
+
+  private plainPart(): OptionPart {
+    const { text, offset } = this.identifier();
+    return { text, offset, extension: false };
   }
 
   private optionValue(): OptionValue {
@@ -435,7 +439,7 @@ class Parser {
     if (text === "[") return this.list();
     if (kind === "string") return { kind: "string", value: this.string(), offset };
     if (text === "-" || text === "+" || kind === "integer" || kind === "float") return this.numericValue();
-    if (kind === "identifier") return { kind: "identifier", text: this.advance().text, offset };
+    if (kind === "identifier") return { kind: "identifier", text: this.identifier().text, offset };
     return this.unexpected("a value");
   }
 
@@ -480,7 +484,7 @@ class Parser {
   }
 
   private aggregateName(): OptionPart {
-    if (!this.take("[")) return { ...this.identifier(), extension: false };
+    if (!this.take("[")) return this.plainPart();
     const name = this.typeName();
     const prefix = this.take("/") ? this.typeName() : undefined;
     this.expect("]");
@@ -507,22 +511,31 @@ class Parser {
   // Small parts
 
   private qualifiedName(): Text {
-    const first = this.identifier();
-    let text = first.text;
+    const { text: first, offset } = this.identifier();
+    let text = first;
     while (this.take(".")) text += `.${this.identifier().text}`;
-    return { text, offset: first.offset };
+    return { text: this.keep(text), offset };
   }
 
   private typeName(): Text {
     const { offset } = this.peek;
-    const prefix = this.take(".") ? "." : "";
-    return { text: prefix + this.qualifiedName().text, offset };
+    if (!this.take(".")) return this.qualifiedName();
+    return { text: this.keep(`.${this.qualifiedName().text}`), offset };
   }
 
   private identifier(): Text {
     if (this.peek.kind !== "identifier") this.unexpected("a name");
     const { text, offset } = this.advance();
-    return { text, offset };
+    return { text: this.keep(text), offset };
+  }
+
+  /** A name to remember, once for each file, and as a copy: a slice would keep the whole text in memory. */
+  private keep(name: string): string {
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    const copy = Buffer.from(name).toString();
+    this.names.set(copy, copy);
+    return copy;
   }
 
   private string(): Buffer {

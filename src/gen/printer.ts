@@ -16,7 +16,9 @@ export const LINE_WIDTH = 120;
 
 /** The text of a generated file under construction. */
 export class Printer {
-  private readonly lines: string[] = [];
+  /** The outermost blocks that are complete, a string each: their lines would be many to keep. */
+  private readonly blocks: string[] = [];
+  private lines: string[] = [];
   private readonly imports = new Map<string, Map<string, Imported>>();
   private readonly taken: Set<string>;
   private indent = "";
@@ -29,7 +31,8 @@ export class Printer {
   /** Adds lines at the current indentation; a text may span several. */
   line(...texts: string[]): void {
     for (const text of texts) {
-      for (const part of text.split("\n")) this.lines.push(part === "" ? "" : this.indent + part);
+      if (!text.includes("\n")) this.add(text);
+      else for (const part of text.split("\n")) this.add(part);
     }
   }
 
@@ -40,6 +43,9 @@ export class Printer {
     body();
     this.indent = this.indent.slice(2);
     if (tail !== "") this.line(tail);
+    if (this.indent !== "") return;
+    this.blocks.push(this.lines.join("\n"));
+    this.lines = [];
   }
 
   /** The local name of something that a module exports, as a value. */
@@ -58,8 +64,15 @@ export class Printer {
   finish(header: string): string {
     const modules = [...this.imports.keys()].sort(compareModules);
     const imports = modules.map((module) => importStatement(module, this.imports.get(module)!));
-    const body = this.lines.join("\n").trimEnd();
-    return `${[header, ...(imports.length > 0 ? [imports.join("\n")] : []), ...(body === "" ? ["export {};"] : [body])].join("\n\n")}\n`;
+    const body = [...this.blocks, ...this.lines];
+    while (body.at(-1) === "") body.pop();
+    if (body.length === 0) body.push("export {};");
+    // In one step: a file's text may be large, and every copy of it would be.
+    return [header, "", ...imports, ...(imports.length > 0 ? [""] : []), ...body, ""].join("\n");
+  }
+
+  private add(line: string): void {
+    this.lines.push(line === "" ? "" : this.indent + line);
   }
 
   private import(module: string, name: string): Imported {

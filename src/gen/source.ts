@@ -8,14 +8,27 @@ export class SourceFile {
   readonly name: string;
   /** The name that diagnostics show; usually the path as the user gave it. */
   readonly shownAs: string;
-  /** The whole text. */
-  readonly text: string;
+  private readonly readAgain: (() => string) | undefined;
+  private held: string | undefined;
   private lineStarts: number[] | undefined;
 
-  constructor(name: string, text: string, shownAs: string = name) {
+  /** Only a text that `readAgain` gives once more can be released. */
+  constructor(name: string, text: string, shownAs: string = name, readAgain?: () => string) {
     this.name = name;
-    this.text = text;
     this.shownAs = shownAs;
+    this.readAgain = readAgain;
+    this.held = text;
+  }
+
+  /** The whole text. */
+  get text(): string {
+    this.held ??= this.readAgain?.() ?? "";
+    return this.held;
+  }
+
+  /** Lets go of the text, which is seldom needed once it is parsed: the texts of a large tree together would fill memory. */
+  release(): void {
+    if (this.readAgain !== undefined) this.held = undefined;
   }
 
   /** The line and column (both from 1) of an offset into the text. */
