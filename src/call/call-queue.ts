@@ -3,6 +3,7 @@
 
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { CallHolder, OutgoingCall } from "../transport/outgoing-call.js";
+import type { Session } from "../transport/session.js";
 
 /** This many settled calls may stay in the list, beyond as many as wait. */
 const PURGE_SLACK = 64;
@@ -68,6 +69,23 @@ export class CallQueue implements CallHolder {
     }
     this.compact();
     return undefined;
+  }
+
+  /**
+   * Sends calls, in order, to the connections that `pick` gives, until it gives none. Calls that their connection does not take
+   * yet stay; those behind them wait too, unless it is for want of a lease.
+   */
+  sendTo(pick: () => Session | undefined): void {
+    const passed: OutgoingCall[] = [];
+    while (this.count > 0) {
+      const session = pick();
+      if (session === undefined) break;
+      const call = this.shift() as OutgoingCall;
+      if (call.parked === undefined || session.outgoing.sendParked(call, call.parked)) continue;
+      passed.push(call);
+      if (!session.outgoing.isLeasing) break;
+    }
+    for (const call of passed.reverse()) this.unshift(call);
   }
 
   /** Fails the waiting calls that do not want to wait for another attempt. */

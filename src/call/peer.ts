@@ -3,6 +3,7 @@
 
 import type { AnyMethod, Method } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Lease } from "../transport/leases.js";
 import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { parkRequest } from "../transport/outgoing-calls.js";
 import type { Session, SessionOwner } from "../transport/session.js";
@@ -102,6 +103,14 @@ export class Peer implements Caller {
     return this.calls.stream(method as AnyMethod, undefined, options) as AnyStream as BidiStream<IInit, O>;
   }
 
+  /**
+   * Grants this client calls, of `method` or of all that have no lease of their own; replaces the last lease for the same.
+   * Without a lease the client holds its calls back. Throws `RpcError` FAILED_PRECONDITION on a server without `leases`.
+   */
+  lease(lease: Lease, method?: AnyMethod | undefined): void {
+    if (this.session.isOpen) this.session.incoming.lease(lease, method?.path);
+  }
+
   /** Ends the connection once the calls under way are done: the peer is told to make no new ones on it. */
   close(): void {
     this.session.drain();
@@ -139,7 +148,7 @@ class SessionTarget implements CallTarget {
 
   submit(call: OutgoingCall, request: unknown): void {
     const { outgoing } = this.session;
-    if (this.queue.size === 0 && outgoing.hasRoom) {
+    if (this.queue.size === 0 && outgoing.hasRoom && outgoing.isLeased(call.method)) {
       outgoing.send(call, request);
       return;
     }
@@ -154,10 +163,7 @@ class SessionTarget implements CallTarget {
 
   pump(): void {
     const { outgoing } = this.session;
-    while (this.queue.size > 0 && outgoing.hasRoom) {
-      const call = this.queue.shift() as OutgoingCall;
-      if (call.parked !== undefined) outgoing.sendParked(call, call.parked);
-    }
+    this.queue.sendTo(() => (outgoing.hasRoom ? this.session : undefined));
     if (!this.session.isUsable) this.failWaiting();
     else if (this.queue.size > 0) outgoing.awaitRoom();
   }

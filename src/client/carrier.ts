@@ -102,8 +102,13 @@ export abstract class Carrier implements SessionOwner {
     else this.queue.unshift(call);
   }
 
-  onRefused(_call: OutgoingCall): boolean {
-    return false;
+  /** A call that was sent before the peer had announced its limits may be one too many, or lack a lease: it waits for room. */
+  onRefused(call: OutgoingCall, session: Session): boolean {
+    if (this.isClosed) return false;
+    call.holder = undefined;
+    this.queue.unshift(call);
+    session.outgoing.awaitRoom();
+    return true;
   }
 
   onClosed(session: Session, error: RpcError): void {

@@ -75,6 +75,7 @@ export class Dialer {
       limits,
       hooks,
       compression,
+      leases: false,
       peerId,
       agent: AGENT,
     });

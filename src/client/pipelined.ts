@@ -18,21 +18,12 @@ export class PipelinedCarrier extends Carrier {
 
   submit(call: OutgoingCall, request: unknown, waitForReady: boolean): void {
     const session = this.queue.size === 0 ? this.pick() : undefined;
-    if (session?.state === "open") {
+    if (session?.state === "open" && session.outgoing.isLeased(call.method)) {
       session.outgoing.send(call, request);
       return;
     }
     this.park(call, request, waitForReady);
     this.pump();
-  }
-
-  /** A call that was sent before the peer had announced its limits may be one too many: it waits for room. */
-  override onRefused(call: OutgoingCall): boolean {
-    if (call.parked === undefined || this.isClosed) return false;
-    call.session = undefined;
-    this.queue.unshift(call);
-    for (const session of this.sessions) session.outgoing.awaitRoom();
-    return true;
   }
 
   wantConnection(): void {
@@ -55,14 +46,7 @@ export class PipelinedCarrier extends Carrier {
   }
 
   protected pump(): void {
-    while (this.queue.size > 0) {
-      const session = this.pick();
-      if (session === undefined) break;
-      const call = this.queue.shift() as OutgoingCall;
-      if (call.parked === undefined || session.outgoing.sendParked(call, call.parked)) continue;
-      this.queue.unshift(call);
-      return;
-    }
+    this.queue.sendTo(() => this.pick());
     if (this.queue.size > 0) this.waitForRoom();
   }
 

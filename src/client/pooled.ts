@@ -25,7 +25,7 @@ interface Slot {
 export class PooledCarrier extends Carrier implements CallHolder {
   private readonly pool: Pool<Slot>;
   private readonly slots = new Map<Session, Slot>();
-  /** Borrowed connections on which a call waits for the handshake. */
+  /** Borrowed connections on which a call waits for the handshake or for a lease. */
   private readonly stalled = new Set<Session>();
   /** Borrows that have not arrived. */
   private borrowing = 0;
@@ -56,7 +56,14 @@ export class PooledCarrier extends Carrier implements CallHolder {
     if (this.stalled.delete(session)) this.startNext(session);
   }
 
-  onRoom(): void {}
+  override onRefused(call: OutgoingCall, session: Session): boolean {
+    this.stalled.add(session);
+    return super.onRefused(call, session);
+  }
+
+  onRoom(session: Session): void {
+    if (this.stalled.delete(session)) this.startNext(session);
+  }
 
   onDraining(): void {}
 
@@ -115,9 +122,10 @@ export class PooledCarrier extends Carrier implements CallHolder {
       if (call.isSettled) this.giveBack(session);
       return;
     }
-    // A request of this size may only go once the handshake is complete.
+    // A request of this size may only go once the handshake is complete, or there is no lease for it.
     this.queue.unshift(call);
     this.stalled.add(session);
+    session.outgoing.awaitRoom();
   }
 
   /** Ends a borrow, if there is one: a connection that can be used again goes back, another one is destroyed. */

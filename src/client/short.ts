@@ -22,7 +22,9 @@ export class ShortCarrier extends Carrier implements CallHolder {
     });
   }
 
-  onRoom(): void {}
+  onRoom(session: Session): void {
+    if (session.outgoing.pending === 0) this.start(session);
+  }
 
   onDraining(): void {}
 
@@ -57,8 +59,11 @@ export class ShortCarrier extends Carrier implements CallHolder {
       return;
     }
     call.holder = this;
-    // A request too long to go before the handshake waits for it, and this connection waits with it.
-    if (!session.outgoing.sendParked(call, call.parked)) this.queue.unshift(call);
+    // A request too long to go before the handshake waits for it, or for a lease, and this connection waits with it.
+    if (!session.outgoing.sendParked(call, call.parked)) {
+      this.queue.unshift(call);
+      session.outgoing.awaitRoom();
+    }
     // A request that cannot travel has failed without using the connection.
     else if (call.isSettled) session.finish();
   }

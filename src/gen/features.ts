@@ -11,7 +11,9 @@ const EDITION_2023: Features = {
   verifyUtf8: true,
   delimited: false,
   legacyJson: false,
+  namingStyle: false,
 };
+const EDITION_2024: Features = { ...EDITION_2023, namingStyle: true };
 
 const DEFAULTS: Readonly<Record<Edition, Features>> = {
   proto2: {
@@ -21,6 +23,7 @@ const DEFAULTS: Readonly<Record<Edition, Features>> = {
     verifyUtf8: false,
     delimited: false,
     legacyJson: true,
+    namingStyle: false,
   },
   proto3: {
     presence: "implicit",
@@ -29,10 +32,11 @@ const DEFAULTS: Readonly<Record<Edition, Features>> = {
     verifyUtf8: true,
     delimited: false,
     legacyJson: false,
+    namingStyle: false,
   },
   "2023": EDITION_2023,
-  "2024": EDITION_2023,
-  "2026": EDITION_2023,
+  "2024": EDITION_2024,
+  "2026": EDITION_2024,
 };
 
 /** protobuf's numbers for editions; proto2 and proto3 are named by `syntax` instead. */
@@ -49,6 +53,11 @@ const PRESENCE = new Map<unknown, Features["presence"]>([
   [2, "implicit"],
   [3, "required"],
 ]);
+
+/** protobuf's number for any edition. */
+export function editionNumber(edition: Edition): number {
+  return EDITION_NUMBERS[edition] ?? (edition === "proto2" ? 998 : 999);
+}
 
 /** The features of a file that overrides none. */
 export function defaultFeatures(edition: Edition): Features {
@@ -70,5 +79,6 @@ export function overrideFeatures(parent: Features, options: OptionMessage): Feat
     verifyUtf8: choose("utf8_validation", 2, parent.verifyUtf8),
     delimited: choose("message_encoding", 2, parent.delimited),
     legacyJson: choose("json_format", 2, parent.legacyJson),
+    namingStyle: !choose("enforce_naming_style", 2, !parent.namingStyle),
   };
 }

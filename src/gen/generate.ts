@@ -19,7 +19,7 @@ import { Diagnostics } from "./source.js";
 import type { FileSyntax } from "./syntax.js";
 import { DEFAULT_RUNTIME, type EmitOptions, fileHeader, neededFiles, outputPath, Target } from "./target.js";
 import { validate } from "./validate.js";
-import { reportTargets } from "./validate-targets.js";
+import { reportOptionUse } from "./validate-option-use.js";
 
 /** One generated file; the path is relative to the output folder, with `/`. */
 export interface GeneratedFile {
@@ -54,7 +54,7 @@ export function generate(
   const diagnostics = new Diagnostics();
   const compiled = compileSyntaxes(loadAll(names, reader, diagnostics), diagnostics);
   const files = modelsOf(compiled, names);
-  for (const file of files) reportTargets(file, diagnostics);
+  for (const file of files) reportOptionUse(file, diagnostics);
   const wanted = diagnostics.errorCount > 0 ? [] : withNeeded(files, options);
   return emitAll({ wanted, compiled, names }, options, diagnostics);
 }

@@ -21,7 +21,7 @@ export interface Token {
   trailing: string | undefined;
 }
 
-const BLANK = /[^\S\n]+/y;
+const BLANK = /[ \t\r\v\f]+/y;
 const LINE_COMMENT = /\/\/[^\n]*/y;
 const BLOCK_COMMENT = /\/\*.*?\*\//sy;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
@@ -112,6 +112,8 @@ class Lexer {
     }
     if (!this.match(BLOCK_COMMENT)) return undefined;
     const block = this.text.slice(start + 2, this.pos - 2);
+    const nested = `${block}*`.indexOf("/*");
+    if (nested !== -1) this.error(start + "/*".length + nested, "a comment in a comment: the first */ ends both");
     this.match(BLANK);
     return { lines: blockLines(block), isLine: false, endsLine: this.takeLineEnd() };
   }
@@ -174,8 +176,12 @@ class Lexer {
 
   /** One error for a run of bad characters is enough. */
   private report(offset: number, text: string): void {
-    if (!this.reported) this.diagnostics.error({ file: this.file, offset }, text);
+    if (!this.reported) this.error(offset, text);
     this.reported = true;
+  }
+
+  private error(offset: number, text: string): void {
+    this.diagnostics.error({ file: this.file, offset }, text);
   }
 }
 

@@ -205,9 +205,15 @@ function isPseudoOption(schema: string, { path }: OptionSyntax): boolean {
 }
 
 function readPseudoOptions(field: FieldModel, options: readonly OptionSyntax[], context: OptionContext): void {
+  const seen = new Set<string>();
   for (const option of options) {
     if (!isPseudoOption("FieldOptions", option)) continue;
-    const isName = option.path[0]!.text === "json_name";
+    const { text: name, offset } = option.path[0]!;
+    const position = { file: context.source, offset };
+    if (seen.has(name)) context.diagnostics.error(position, `option "${name}" is set twice`);
+    if (option.path.length > 1) context.diagnostics.error(position, `option "${name}" has no fields of its own`);
+    seen.add(name);
+    const isName = name === "json_name";
     if (!isName && field.type === UNRESOLVED_TYPE) continue;
     const value = readOptionValue(option.value, isName ? STRING : field.type, context);
     if (isName && typeof value === "string") field.jsonName = value;

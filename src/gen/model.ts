@@ -86,6 +86,8 @@ export interface Features {
   readonly delimited: boolean;
   /** True where fields may clash in JSON. */
   readonly legacyJson: boolean;
+  /** True where names must be in the style of edition 2024. */
+  readonly namingStyle: boolean;
 }
 
 /** What every part of the model has. */

@@ -5,6 +5,7 @@
 import { roundToFloat } from "./descriptor/float-text.js";
 import { encodeOptions } from "./descriptor/option-bytes.js";
 import {
+  type EnumModel,
   entryFields,
   type FieldModel,
   type FieldType,
@@ -89,8 +90,10 @@ class OptionReader {
         this.assign(message, field, part, value);
         return;
       }
-      if (field.type.kind !== "message") {
-        this.error(part.offset, `option "${part.text}" has no fields of its own`);
+      if (field.type.kind !== "message" || field.cardinality !== "single") {
+        const what =
+          field.type.kind === "message" ? "is repeated, so it takes a whole { ... }" : "has no fields of its own";
+        this.error(part.offset, `option "${part.text}" ${what}`);
         return;
       }
       message = this.stepInto(message, field, part);
@@ -147,10 +150,11 @@ class OptionReader {
     return entry;
   }
 
-  /** True if the oneof that the field is in is already set, which is reported. */
+  /** True if the oneof that the field is in is already set in these braces, which is reported; elsewhere the last wins. */
   private oneofTaken(message: OptionMessage, { name, oneof }: FieldModel, at: OptionPart): boolean {
     const other = oneof?.fields.find((member) => member.name !== name && message.values.has(member.name));
     if (other === undefined) return false;
+    if (!this.isText) return !message.values.delete(other.name);
     this.error(at.offset, `option "${at.text}" excludes "${other.name}", which is set already`);
     return true;
   }
@@ -206,7 +210,7 @@ class OptionReader {
     value: OptionValue,
     { enum: type }: Extract<FieldType, { kind: "enum" }>,
   ): OptionResult | undefined {
-    if (this.isText && value.kind === "integer") return this.integer(value, "int32");
+    if (this.isText && value.kind === "integer") return this.enumNumber(value, type);
     if (value.kind !== "identifier") return this.mismatch(value, `a value of the enum ${type.fullName}`);
     const found = type.values.find(({ name }) => name === value.text);
     if (found !== undefined) return found.number;
@@ -214,6 +218,15 @@ class OptionReader {
     const shown = names.length > 12 ? [...names.slice(0, 12), "..."] : names;
     const near = didYouMean(nearest(value.text, names, (name) => name));
     return this.mismatch(value, `a value of the enum ${type.fullName} (${shown.join(", ")})`, near);
+  }
+
+  private enumNumber(
+    value: Extract<OptionValue, { kind: "integer" }>,
+    { fullName, values, file }: EnumModel,
+  ): OptionResult | undefined {
+    if (file.edition !== "proto2" || values.some(({ number }) => number === Number(value.value)))
+      return this.integer(value, "int32");
+    return this.mismatch(value, `a value of the enum ${fullName}`);
   }
 
   private scalar(value: OptionValue, scalar: Scalar): OptionResult | undefined {
@@ -237,7 +250,7 @@ class OptionReader {
   }
 
   private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
-    if (value.kind === "float" || value.kind === "integer") {
+    if (value.kind === "float" || (value.kind === "integer" && !(this.isText && this.isWritten(value, /^-?\s*0\w/)))) {
       const number = this.isNegativeZero(value) ? -0 : Number(value.value);
       return scalar === "float" ? roundToFloat(number) : number;
     }
@@ -249,14 +262,19 @@ class OptionReader {
 
   /** protoc drops the sign of `-0` where an option is that by itself, and only there. */
   private isNegativeZero({ value, offset }: { readonly value: bigint | number; readonly offset: number }): boolean {
-    return value === 0n && this.style !== "option" && this.context.source.text[offset] === "-";
+    return value === 0n && this.style !== "option" && this.isWritten({ offset }, /^-/);
+  }
+
+  /** True if a value was written so in the manifest. */
+  private isWritten({ offset }: { readonly offset: number }, form: RegExp): boolean {
+    return form.test(this.context.source.text.slice(offset, offset + MAX_SIGN_LENGTH));
   }
 
   private integer(value: OptionValue, scalar: Scalar): OptionResult | undefined {
     if (value.kind !== "integer") return this.mismatch(value, `a whole number (${scalar})`);
     const [least, most] = INTEGER_RANGES.get(scalar)!;
-    if (value.value < least || value.value > most)
-      return this.mismatch(value, `a number from ${least} to ${most} (${scalar})`);
+    const isNegative = value.value < least || (least === 0n && this.isWritten(value, /^-/));
+    if (isNegative || value.value > most) return this.mismatch(value, `a number from ${least} to ${most} (${scalar})`);
     return scalar.endsWith("64") ? value.value : Number(value.value);
   }
 
@@ -265,9 +283,13 @@ class OptionReader {
   }
 
   private ownField(type: MessageModel, part: OptionPart): FieldModel | undefined {
+    if (part.text === "uninterpreted_option") {
+      this.error(part.offset, "uninterpreted_option is not for manifests");
+      return undefined;
+    }
     const field = type.fields.find(
       ({ name, type, delimited }) =>
-        part.text === (this.isText && delimited && type.kind === "message" ? type.message.name : name),
+        part.text === name || (this.isText && delimited && type.kind === "message" && part.text === type.message.name),
     );
     if (field === undefined) {
       const near = nearest(part.text, type.fields, ({ name }) => name)?.name;
@@ -314,6 +336,9 @@ class OptionReader {
 
 /** What may stand before the name of a type in a written-out Any. */
 const ANY_PREFIXES: readonly string[] = ["type.googleapis.com", "type.googleprod.com"];
+
+/** How much of a number is looked at for its sign and its base. */
+const MAX_SIGN_LENGTH = 20;
 
 /** How protobuf's text format may write a bool, beside 0 and 1. */
 const TEXT_BOOLS = new Set(["true", "True", "t", "false", "False", "f"]);

@@ -3,11 +3,12 @@
 // It resolves no names and reads no option; both need other files. Nesting is bounded, so hostile input cannot
 // exhaust the stack.
 
-import { type Token, type TokenKind, tokenize, unquote } from "./lexer.js";
+import { type Token, tokenize, unquote } from "./lexer.js";
 import { didYouMean, nearest } from "./nearest.js";
 import type { Diagnostics, SourceFile } from "./source.js";
 import type {
   AggregateField,
+  Edition,
   EnumSyntax,
   EnumValueSyntax,
   ExtendSyntax,
@@ -32,12 +33,17 @@ export const MAX_NESTING = 64;
 export const MAX_FIELD_NUMBER = 536_870_911;
 /** The largest number of an enum value. */
 export const MAX_ENUM_NUMBER = 2_147_483_647;
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/** Editions in which whatever is declared can be used wherever its manifest is imported. */
+export const BEFORE_2024: ReadonlySet<Edition> = new Set(["proto2", "proto3", "2023"]);
 
 const LABELS = new Set(["optional", "required", "repeated"]);
 /** What statements begin with, by what they stand in; for "did you mean". */
 const KEYWORDS = {
   file: "syntax edition package import option message enum service extend export local".split(" "),
   message: [..."message enum extend oneof option reserved extensions map group export local".split(" "), ...LABELS],
+  /** Of a oneof or an extend; there, no statement is empty. */
   fields: ["option", "group", ...LABELS],
   enum: ["option", "reserved"],
   service: ["rpc", "option"],
@@ -60,6 +66,7 @@ class Parser {
   private readonly names = new Map<string, string>();
   private index = 0;
   private depth = 0;
+  private edition: Edition = "proto2";
   /** Where the statement begins that is being read, and which keywords could. */
   private statement: { readonly index: number; readonly keywords: readonly string[] } = { index: 0, keywords: [] };
 
@@ -97,7 +104,7 @@ class Parser {
     const known = keyword.text === "syntax" ? ["proto2", "proto3"] : ["2023", "2024", "2026"];
     if (!known.includes(value))
       this.fail(offset, `unknown ${keyword.text} "${value}"; known are ${known.join(" and ")}`);
-    file.edition = value as FileSyntax["edition"];
+    file.edition = this.edition = value as Edition;
     this.expect(";");
   }
 
@@ -137,16 +144,16 @@ class Parser {
     }
   }
 
-  /** True at edition 2024's `export message`, `local enum` and the like. */
+  /** True at `export message`, `local enum` and the like: since edition 2024 no type can be called so. */
   private isVisibility(): boolean {
-    const next = this.tokens[this.index + 1]?.text;
-    return (this.peek.text === "export" || this.peek.text === "local") && (next === "message" || next === "enum");
+    return (this.peek.text === "export" || this.peek.text === "local") && !BEFORE_2024.has(this.edition);
   }
 
   private visible(messages: MessageSyntax[], enums: EnumSyntax[]): void {
     const visibility = this.advance().text as Visibility;
     if (this.peek.text === "message") messages.push(this.message(visibility));
-    else enums.push(this.enum(visibility));
+    else if (this.peek.text === "enum") enums.push(this.enum(visibility));
+    else this.unexpected(`message or enum, since that is what can be ${visibility}`);
   }
 
   private package(file: FileSyntax): void {
@@ -276,7 +283,9 @@ class Parser {
   private extend(groups: MessageSyntax[]): ExtendSyntax {
     this.advance();
     const extend: ExtendSyntax = { extendee: this.typeName(), fields: [] };
+    const { offset } = this.peek;
     this.block(() => extend.fields.push(this.field(groups, undefined)), KEYWORDS.fields);
+    if (extend.fields.length === 0) this.error(offset, "this extend adds no field");
     return extend;
   }
 
@@ -300,8 +309,12 @@ class Parser {
   }
 
   private reservedName(): Text {
-    const { offset } = this.peek;
-    return this.peek.kind === "string" ? { text: this.string().toString(), offset } : this.identifier();
+    const { offset, kind } = this.peek;
+    const isEdition = this.edition !== "proto2" && this.edition !== "proto3";
+    const name = kind === "string" ? { text: this.string().toString(), offset } : this.identifier();
+    if (isEdition && kind === "string") this.error(offset, `editions reserve names without quotes: ${name.text}`);
+    if (!isEdition && kind !== "string") this.error(offset, `a reserved name is in quotes here: "${name.text}"`);
+    return name;
   }
 
   private ranges(max: number): NumberRange[] {
@@ -309,7 +322,9 @@ class Parser {
     do {
       const { number: first, offset } = this.number();
       const last = this.take("to") ? this.rangeEnd(max) : first;
-      if (last < first) this.diagnostics.error({ file: this.source, offset }, "this range ends before it begins");
+      if (last < first) this.error(offset, "this range ends before it begins");
+      if (first > MAX_ENUM_NUMBER || (last > MAX_ENUM_NUMBER && last !== max))
+        this.error(offset, `numbers end at ${MAX_ENUM_NUMBER}`);
       ranges.push({ first, last, offset });
     } while (this.take(","));
     return ranges;
@@ -334,9 +349,8 @@ class Parser {
       reservedNames: [],
     };
     this.block(() => {
-      const isValue = this.tokens[this.index + 1]?.text === "=";
-      if (this.peek.text === "option" && !isValue) declared.options.push(this.optionStatement());
-      else if (this.peek.text === "reserved" && !isValue) this.reserved(declared, MAX_ENUM_NUMBER);
+      if (this.peek.text === "option") declared.options.push(this.optionStatement());
+      else if (this.peek.text === "reserved") this.reserved(declared, MAX_ENUM_NUMBER);
       else declared.values.push(this.enumValue());
     }, KEYWORDS.enum);
     return declared;
@@ -387,9 +401,7 @@ class Parser {
 
   private methodType(): { type: Text; stream: boolean } {
     this.expect("(");
-    const next = this.tokens[this.index + 1];
-    const stream = this.peek.text === "stream" && (next?.kind === "identifier" || next?.text === ".");
-    if (stream) this.advance();
+    const stream = this.take("stream");
     const type = this.typeName();
     this.expect(")");
     return { type, stream };
@@ -418,6 +430,7 @@ class Parser {
     const path = [this.optionPart()];
     while (this.take(".")) path.push(this.optionPart());
     this.expect("=");
+    if (this.peek.text === "<" || this.peek.text === "[") this.unexpected("a value");
     return { path, value: this.optionValue(), offset };
   }
 
@@ -433,33 +446,37 @@ class Parser {
     return { text, offset, extension: false };
   }
 
-  private optionValue(): OptionValue {
+  /** `isText` where it is in braces, which hold protobuf's text format. */
+  private optionValue(isText = false): OptionValue {
     const { offset, kind, text } = this.peek;
     if (text === "{" || text === "<") return this.aggregate();
     if (text === "[") return this.list();
     if (kind === "string") return { kind: "string", value: this.string(), offset };
-    if (text === "-" || text === "+" || kind === "integer" || kind === "float") return this.numericValue();
+    if (text === "-" || kind === "integer" || kind === "float") return this.numericValue(isText);
     if (kind === "identifier") return { kind: "identifier", text: this.identifier().text, offset };
     return this.unexpected("a value");
   }
 
-  private numericValue(): OptionValue {
+  private numericValue(isText: boolean): OptionValue {
     const { offset } = this.peek;
-    const negative = this.sign();
+    const negative = this.take("-");
     const token = this.advance();
     if (token.kind === "integer") {
-      const value = BigInt(decimalOrOctal(token.text));
+      const value = this.integerOf(token);
       return { kind: "integer", value: negative ? -value : value, offset };
     }
-    const value = floatValue(token);
+    const value = isText ? textFloat(token) : floatValue(token);
     if (value === undefined) return this.fail(token.offset, `expected a number, found ${describe(token)}`);
     return { kind: "float", value: negative ? -value : value, offset };
   }
 
-  private sign(): boolean {
-    if (this.take("-")) return true;
-    this.take("+");
-    return false;
+  /** The value of a decimal, octal or hexadecimal integer; only decimal ones may be larger than 64 bits can say. */
+  private integerOf({ text, offset }: Token): bigint {
+    if (/^0[0-9]*[89]/.test(text))
+      this.fail(offset, "a number that begins with 0 is octal; 8 and 9 are no octal digits");
+    const value = BigInt(/^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text);
+    if (text.startsWith("0") && value > MAX_UINT64) this.fail(offset, "this number has more than 64 bits");
+    return value;
   }
 
   private aggregate(): OptionValue {
@@ -480,13 +497,13 @@ class Parser {
     const first = this.peek.text === "[" ? this.tokens[this.index + 1]!.text : this.peek.text;
     const isMessage = first === "{" || first === "<";
     if (!this.take(":") && !isMessage) this.unexpected('":"');
-    return { name, value: this.optionValue() };
+    return { name, value: this.optionValue(true) };
   }
 
   private aggregateName(): OptionPart {
     if (!this.take("[")) return this.plainPart();
-    const name = this.typeName();
-    const prefix = this.take("/") ? this.typeName() : undefined;
+    const name = this.qualifiedName();
+    const prefix = this.take("/") ? this.qualifiedName() : undefined;
     this.expect("]");
     return {
       text: prefix === undefined ? name.text : `${name.text}/${prefix.text}`,
@@ -500,7 +517,7 @@ class Parser {
     const items: OptionValue[] = [];
     this.enter(open.offset);
     if (!this.take("]")) {
-      do items.push(this.optionValue());
+      do items.push(this.optionValue(true));
       while (this.take(","));
       this.expect("]");
     }
@@ -555,9 +572,9 @@ class Parser {
 
   private number(): { number: number; offset: number } {
     const { offset } = this.peek;
-    const negative = this.sign();
+    const negative = this.take("-");
     if (this.peek.kind !== "integer") this.unexpected("a whole number");
-    const value = Number(decimalOrOctal(this.advance().text));
+    const value = Number(this.integerOf(this.advance()));
     return { number: negative ? -value : value, offset };
   }
 
@@ -568,7 +585,7 @@ class Parser {
     this.enter(open.offset);
     while (!this.take("}")) {
       if (this.peek.kind === "end") this.fail(open.offset, "this { is never closed");
-      if (!this.take(";")) this.attempt(statement, keywords);
+      if (keywords === KEYWORDS.fields || !this.take(";")) this.attempt(statement, keywords);
     }
     this.depth--;
   }
@@ -644,8 +661,12 @@ class Parser {
     return near === "" || this.index === index ? near : near.replace("; ", `; by ${JSON.stringify(text)}, `);
   }
 
-  private fail(offset: number, text: string): never {
+  private error(offset: number, text: string): void {
     this.diagnostics.error({ file: this.source, offset }, text);
+  }
+
+  private fail(offset: number, text: string): never {
+    this.error(offset, text);
     throw new SyntaxFailure(text);
   }
 }
@@ -667,14 +688,14 @@ function newMessage(name: Text, comment: string | undefined, visibility?: Visibi
   };
 }
 
-function decimalOrOctal(text: string): string {
-  return /^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text;
+function floatValue({ kind, text }: Pick<Token, "kind" | "text">): number | undefined {
+  if (kind === "float") return Number.parseFloat(text);
+  if (text === "inf") return Number.POSITIVE_INFINITY;
+  return text === "nan" ? Number.NaN : undefined;
 }
 
-function floatValue({ kind, text }: { kind: TokenKind; text: string }): number | undefined {
-  if (kind === "float") return Number.parseFloat(text);
-  if (text === "inf" || text === "infinity") return Number.POSITIVE_INFINITY;
-  return text === "nan" ? Number.NaN : undefined;
+function textFloat({ kind, text }: Token): number | undefined {
+  return floatValue({ kind, text: text.toLowerCase().replace(/^infinity$/, "inf") });
 }
 
 function describe(token: Token): string {

@@ -5,12 +5,15 @@ import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending } from "./decla
 import { entryName } from "./descriptor/to-descriptor.js";
 import { isPackable } from "./link.js";
 import type { EnumModel, FieldModel, MessageModel, MethodModel } from "./model.js";
-import { MAX_FIELD_NUMBER } from "./parser.js";
+import { BEFORE_2024, MAX_FIELD_NUMBER } from "./parser.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
-import type { Edition, EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
+import type { EnumSyntax, FieldSyntax, MessageSyntax, MethodSyntax, NumberRange, Text } from "./syntax.js";
+import { reportDeclarations, reportUndeclared } from "./validate-declarations.js";
+import { reportFeatures } from "./validate-features.js";
 import { reportJsonClashes, reportValueClashes } from "./validate-names.js";
 import { type OwnedRange, type Report, reportOverlaps, reportRepeatedNames } from "./validate-ranges.js";
-import { isVisible } from "./visibility.js";
+import { reportStyle } from "./validate-style.js";
+import { exportedInVain, isVisible } from "./visibility.js";
 
 /** Numbers that protobuf keeps for itself. */
 const RESERVED_FIRST = 19_000;
@@ -18,9 +21,11 @@ const RESERVED_LAST = 19_999;
 const MAP_KEYS = new Set(
   "int32 int64 uint32 uint64 sint32 sint64 fixed32 fixed64 sfixed32 sfixed64 bool string".split(" "),
 );
-const BEFORE_2024 = new Set<Edition>(["proto2", "proto3", "2023"]);
 const MIN_ENUM_NUMBER = -(2 ** 31);
 const MAX_ENUM_NUMBER = 2 ** 31 - 1;
+
+const NOT_EXPORTED =
+  "STRICT default_symbol_visibility exports nothing nested, but enums of a message that reserves 1 to max";
 
 /** Reports what is well-formed and linked but not allowed. */
 export function validate(file: DeclaredFile, diagnostics: Diagnostics): void {
@@ -32,6 +37,8 @@ export function validate(file: DeclaredFile, diagnostics: Diagnostics): void {
   for (const { model, syntax } of file.messages) validator.uniqueNumbers(model, syntax);
   for (const method of file.methods) validator.method(method);
   validator.imports();
+  reportFeatures(file.model, diagnostics);
+  reportStyle(file.model, diagnostics);
 }
 
 class Validator {
@@ -53,8 +60,13 @@ class Validator {
       for (const range of syntax.extensionRanges) this.error(range, "proto3 messages have no extension ranges");
     }
     reportJsonClashes(model, this.diagnostics);
+    this.ranges(model, syntax);
+    this.messageSet(model, syntax);
     this.reservedNames(syntax);
     this.mapEntries(model);
+    this.ownOptions(model);
+    reportDeclarations(model, this.diagnostics);
+    for (const { position } of exportedInVain(model)) this.error(position, NOT_EXPORTED);
     const owned = (what: OwnedRange["what"], ranges: readonly NumberRange[]): OwnedRange[] =>
       ranges.map((range) => ({ ...range, what }));
     reportOverlaps(
@@ -63,12 +75,39 @@ class Validator {
     );
   }
 
+  private ranges(model: MessageModel, { reservedRanges, extensionRanges }: MessageSyntax): void {
+    for (const range of [...reservedRanges, ...extensionRanges]) {
+      if (range.first < 1) this.error(range, `numbers of fields begin at 1, not ${range.first}`);
+    }
+    for (const [index, range] of extensionRanges.entries()) {
+      const { last } = model.extensionRanges[index]!;
+      if (range.last > last && Number.isFinite(range.last)) this.error(range, `numbers of extensions end at ${last}`);
+    }
+  }
+
+  /** What protobuf had before groups: messages with nothing but extensions. */
+  private messageSet(model: MessageModel, { fields }: MessageSyntax): void {
+    if (!isMessageSet(model)) return;
+    if (this.isProto3) this.error(model.position, "proto3 has no message sets");
+    for (const { name } of fields) this.error(name, "a message set has extensions and no fields");
+  }
+
+  private ownOptions({ options, position }: MessageModel): void {
+    if (options.values.has("map_entry"))
+      this.error(
+        options.positions.get("map_entry") ?? position,
+        "map_entry is not for manifests; write map<key, value>",
+      );
+  }
+
   /** Every map declares a message for its entries. */
   private mapEntries({ fields, messages, enums, oneofs }: MessageModel): void {
     const taken = new Set([...fields, ...messages, ...enums, ...oneofs].map(({ name }) => name));
     for (const { name, cardinality, position } of fields) {
-      const entry = cardinality === "map" ? entryName(name) : "";
+      if (cardinality !== "map") continue;
+      const entry = entryName(name);
       if (taken.has(entry)) this.error(position, `the map "${name}" needs the name "${entry}" for its entries`);
+      taken.add(entry);
     }
   }
 
@@ -113,7 +152,7 @@ class Validator {
     this.enumOf(model);
     if (model.type.kind !== "scalar")
       this.visible(syntax.type, model.type.kind === "enum" ? model.type.enum : model.type.message);
-    if (model.options.get("jstype") !== undefined && !is64Bit(model)) {
+    if (Number(model.options.get("jstype") ?? 0) !== 0 && !is64Bit(model)) {
       this.error(model.position, "jstype is for 64-bit integers");
     }
     if (model.defaultValue !== undefined) this.default(model);
@@ -177,9 +216,10 @@ class Validator {
   /** What a field's enum must be, beyond being one. */
   private enumOf({ type, position, cardinality }: FieldModel): void {
     if (type.kind !== "enum") return;
-    const { fullName, file, values } = type.enum;
-    if (this.isProto3 && file.edition === "proto2")
-      this.error(position, `proto3 fields hold open enums; ${fullName} is declared in proto2, so it is closed`);
+    const { fullName, file, features, values } = type.enum;
+    const why = file.edition === "proto2" ? "is declared in proto2, so it is closed" : "is closed";
+    if (this.isProto3 && features.closedEnums)
+      this.error(position, `proto3 fields hold open enums; ${fullName} ${why}`);
     if (cardinality === "map" && values[0] !== undefined && values[0].number !== 0)
       this.error(position, `the first value of an enum that a map holds must be 0; that of ${fullName} is not`);
   }
@@ -204,9 +244,12 @@ class Validator {
         `proto3 can only extend the option messages of google.protobuf, not ${extendee.fullName}`,
       );
     }
+    reportUndeclared(model, extendee, this.diagnostics);
     const json = syntax.options.find(({ path }) => path.length === 1 && path[0]!.text === "json_name");
     if (json !== undefined) this.error({ text: "", offset: json.offset }, "an extension has no json_name of its own");
     if (model.label === "required") this.error(model.position, "an extension cannot be required");
+    if (isMessageSet(extendee) && (model.cardinality !== "single" || !isMessage(model)))
+      this.error(model.position, `${extendee.fullName} is a message set: what extends it is one message`);
   }
 
   enum({ model, syntax }: Pending<EnumModel, EnumSyntax>): void {
@@ -232,6 +275,7 @@ class Validator {
       this.report,
     );
     const aliases = model.options.get("allow_alias") === true;
+    this.needlessAlias(model);
     const reserved = new Set(syntax.reservedNames.map(({ text }) => text));
     const seen = new Map<number, string>();
     for (const { name, number, numberOffset } of syntax.values) {
@@ -248,6 +292,14 @@ class Validator {
     }
   }
 
+  private needlessAlias({ options, values, position }: EnumModel): void {
+    const allowed = options.get("allow_alias");
+    const at = options.positions.get("allow_alias") ?? position;
+    if (allowed === false) this.error(at, "allow_alias = false says nothing; remove it");
+    if (allowed === true && new Set(values.map(({ number }) => number)).size === values.length)
+      this.error(at, "allow_alias is for values that share a number, and none do; remove it");
+  }
+
   private error(at: Position | Text | NumberRange, text: string): void {
     this.diagnostics.error({ file: this.file.syntax.source, offset: at.offset }, text);
   }
@@ -255,6 +307,10 @@ class Validator {
 
 function isIn(number: number, ranges: readonly Pick<NumberRange, "first" | "last">[]): boolean {
   return ranges.some(({ first, last }) => number >= first && number <= last);
+}
+
+function isMessageSet({ options }: MessageModel): boolean {
+  return options.get("message_set_wire_format") === true;
 }
 
 function isMessage({ type }: FieldModel): boolean {

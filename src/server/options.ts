@@ -16,6 +16,8 @@ import { socketNetwork } from "../transport/socket.js";
 export interface ServerOptions extends Partial<ConnectionLimits> {
   /** Connections at once, on all addresses; one more is told so and closed. Default 20,000. */
   readonly maxConnections?: number;
+  /** True: clients make only calls for which they were given a lease by `Peer.lease`. Default false. */
+  readonly leases?: boolean;
   /**
    * A connection is drained when it has been open for this long, give or take 10%, in milliseconds; its client opens another
    * one. Default `Infinity`.
@@ -61,6 +63,7 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
 /** {@link ServerOptions} with the defaults filled in. */
 export interface ResolvedServerOptions {
   readonly maxConnections: number;
+  readonly leases: boolean;
   readonly maxConnectionAgeMs: number;
   readonly connectionAgeGraceMs: number;
   readonly random: Random;
@@ -82,6 +85,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   const { drainOnSigtermMs } = given;
   return Object.freeze({
     maxConnections: checkLimit("maxConnections", given.maxConnections ?? 20_000, 1, 16_777_216),
+    leases: given.leases ?? false,
     maxConnectionAgeMs: checkLimit(
       "maxConnectionAgeMs",
       given.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,

@@ -161,7 +161,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       pipe.destroy();
       return;
     }
-    const { slabs, limits, compression, peerId, maxConnections } = this.options;
+    const { slabs, limits, compression, leases, peerId, maxConnections } = this.options;
     const { dispatcher: acceptor, wheel, hooks } = this;
     const session = new Session({
       pipe,
@@ -173,6 +173,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       limits,
       hooks,
       compression,
+      leases,
       peerId,
       agent: AGENT,
     });

@@ -49,7 +49,7 @@ export class Assembler {
     const id = readUint32(buf, start + 8);
     const bytes = announcedBytes(buf, start, end);
     const { maxMessageBytes, maxInFlightBytes } = this.limits;
-    if (this.assemblies.has(id)) throw broken(`call ${id} begins a message before its last one is complete`);
+    this.expectNone(id);
     if (end - start - HEADER_BYTES - LENGTH_BYTES >= bytes)
       throw broken(`call ${id}: MORE, but all ${bytes} bytes came`);
     if (bytes > maxMessageBytes) return full(`a message of ${bytes} bytes; the limit is ${maxMessageBytes}`, "never");
@@ -76,6 +76,11 @@ export class Assembler {
       this.announced += total;
     }
     this.assemblies.set(readUint32(buf, start + 8), assembly);
+  }
+
+  /** Throws {@link FrameError} if a message of this call is incomplete. */
+  expectNone(id: number): void {
+    if (this.assemblies.has(id)) throw broken(`call ${id} begins a message before its last one is complete`);
   }
 
   /** True while a message of this call is incomplete. */
@@ -142,15 +147,18 @@ export class Assembler {
   }
 }
 
-/** True for the first frame of a message that goes on in fragments. */
+/** True for the first frame of a message that goes on in fragments; those of one-way calls never do. */
 export function isCut(type: number, flags: number): boolean {
-  return (
-    (flags & Flag.MORE) !== 0 &&
-    (type === FrameType.REQUEST || type === FrameType.RESPONSE || type === FrameType.MESSAGE)
-  );
+  return (flags & Flag.MORE) !== 0 && !isOneWay(type, flags);
 }
 
-function announcedBytes(buf: Buffer, start: number, end: number): number {
+/** True for a REQUEST that is not answered: its id names no call. */
+export function isOneWay(type: number, flags: number): boolean {
+  return type === FrameType.REQUEST && (flags & Flag.ONE_WAY) !== 0;
+}
+
+/** The length of the whole payload, which the first frame of a cut message announces. Throws {@link FrameError}. */
+export function announcedBytes(buf: Buffer, start: number, end: number): number {
   if (end - start < HEADER_BYTES + LENGTH_BYTES) throw broken("a frame with MORE has no length");
   return readUint32(buf, start + HEADER_BYTES);
 }

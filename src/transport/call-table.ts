@@ -45,6 +45,12 @@ export class CallTable {
     return this.ids[slot] === id ? (this.calls[slot] ?? undefined) : undefined;
   }
 
+  /** True if the peer still has to answer the call with this id, wanted here or not. */
+  isInUse(id: number): boolean {
+    const slot = slotOf(id);
+    return this.ids[slot] === id && this.calls[slot] !== undefined;
+  }
+
   /** Frees the slot that a response names and returns its call; a stray response has none. */
   settle(id: number): OutgoingCall | Stray {
     const slot = slotOf(id);

@@ -10,6 +10,7 @@ import { decodeMetadata, metadataBlockBytes } from "../codec/metadata.js";
 import { streamsRequests } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import { type Endpoint, IncomingCall } from "./incoming-call.js";
+import { ALL_METHODS, Grants, type Lease, writeLease } from "./leases.js";
 import { MessageSender } from "./message-sender.js";
 import type { Session } from "./session.js";
 import { MAX_METHOD_PATH_BYTES } from "./settings.js";
@@ -52,6 +53,8 @@ export class IncomingCalls {
   private readonly serving: (IncomingCall | undefined)[] = [];
   /** Responses that are being sent in fragments, by the ids of their calls. */
   private readonly cut = new Map<number, MessageSender>();
+  /** The calls, by slot, whose requests have not arrived whole or whose responses have not left whole. */
+  private readonly partial = new Map<number, number>();
   private readonly armDeadlines = (): void => this.armUnarmed();
   private unarmed: IncomingCall[] = [];
   /** Calls that have not been answered. */
@@ -59,11 +62,28 @@ export class IncomingCalls {
   /** Handlers that have not ended, those of cancelled calls among them. */
   private running = 0;
   private inFlightBytes = 0;
+  /** What the peer was granted, by method path; undefined where it needs no lease. */
+  private readonly grants: Grants | undefined;
   private sinceClockRead = 0;
 
-  constructor(session: Session, acceptor: Acceptor) {
+  constructor(session: Session, acceptor: Acceptor, leases: boolean) {
     this.session = session;
     this.acceptor = acceptor;
+    this.grants = leases ? new Grants() : undefined;
+  }
+
+  /**
+   * Grants the peer calls of the method with this path, or of all that have no lease of their own; replaces the last lease for
+   * the same. Throws `RpcError` FAILED_PRECONDITION if this side has not announced leases.
+   */
+  lease(lease: Lease, path: string | undefined): void {
+    if (this.grants === undefined)
+      throw localError(Code.FAILED_PRECONDITION, "leases are given where the server has the option `leases`", "never");
+    this.grants.grant(path, lease);
+    if (path === undefined) writeLease(this.session, ALL_METHODS, lease);
+    for (const [index, method] of this.methods.entries()) {
+      if (method !== undefined && method.path === path) writeLease(this.session, index, lease);
+    }
   }
 
   /** Calls that have not been answered, or not wholly. */
@@ -88,6 +108,8 @@ export class IncomingCalls {
     if (!isUtf8(buf.subarray(start + HEADER_BYTES, end))) throw broken(`METHOD ${index}: its path is not valid UTF-8`);
     const path = buf.toString("utf8", start + HEADER_BYTES, end);
     this.methods[index] = { path, endpoint: this.acceptor.find(path) };
+    const lease = this.grants?.leaseFor(path);
+    if (lease !== undefined) writeLease(this.session, index, lease);
   }
 
   /** REQUEST, a whole one: serves the call or refuses it. */
@@ -105,9 +127,16 @@ export class IncomingCalls {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
-    const why = refusal ?? this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES));
-    if (why !== undefined) this.refuse(method.path, flags, id, why);
-    return why === undefined && (flags & Flag.ONE_WAY) === 0;
+    const busy = this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES));
+    const why = refusal ?? busy;
+    if (why === undefined) this.partial.set(slotOf(id), id);
+    else this.refuse(method.path, flags, id, why);
+    return why === undefined;
+  }
+
+  /** The last fragment of a request has come; {@link onRequest} follows. */
+  onArrived(id: number): void {
+    this.partial.delete(slotOf(id));
   }
 
   /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
@@ -117,13 +146,19 @@ export class IncomingCalls {
     this.end(id, code, "the caller gave the call up");
   }
 
-  /** MESSAGE, a whole one. */
-  onMessage(buf: Buffer, start: number, end: number): void {
-    const id = readUint32(buf, start + 8);
+  /** A MESSAGE of `bytes`, header included, begins. False: nobody wants it. Throws {@link FrameError}. */
+  onMessageBegin(id: number, flags: number, bytes: number, refusal: RpcError | undefined): boolean {
     const call = this.find(id);
-    if (call === undefined) return;
+    if (call === undefined) return false;
     if (call.stream === undefined) throw broken(`MESSAGE for call ${id}, whose request was complete`);
-    call.stream.onMessage(buf, start, end);
+    call.stream.begin(flags, bytes);
+    if (refusal !== undefined) this.refuseMessage(id, refusal);
+    return refusal === undefined;
+  }
+
+  /** MESSAGE, a whole one, for which {@link onMessageBegin} was true. */
+  onMessage(buf: Buffer, start: number, end: number): void {
+    this.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);
   }
 
   /** CREDIT for a stream; one that has ended takes none. */
@@ -146,7 +181,9 @@ export class IncomingCalls {
     const sender = new MessageSender((error) => this.end(id, error.code, error.message));
     sender.attach(this.session, id);
     this.cut.set(id, sender);
+    this.partial.set(slotOf(id), id);
     const resolve = (): void => {
+      this.partial.delete(slotOf(id));
       if (this.cut.delete(id)) this.session.onCallEnded();
     };
     sender.sendCut(FrameType.RESPONSE, flags, Code.OK, payload, { resolve, reject() {} });
@@ -157,6 +194,7 @@ export class IncomingCalls {
     for (const call of this.serving) call?.disconnect(error);
     for (const sender of this.cut.values()) sender.stop(error);
     this.cut.clear();
+    this.partial.clear();
     this.serving.length = 0;
     this.openCount = 0;
     this.unarmed = [];
@@ -165,6 +203,7 @@ export class IncomingCalls {
   /** Answers every call that is still open with `error`. */
   cancelAll(error: RpcError): void {
     for (const call of this.serving) call?.cancel(error);
+    for (const id of this.partial.values()) this.end(id, error.code, error.message);
   }
 
   /** Arms the deadline of a call whose handler did not end at once, unless it ends within this tick. */
@@ -198,13 +237,13 @@ export class IncomingCalls {
     const isOneWay = (flags & Flag.ONE_WAY) !== 0;
     if (!isOneWay && slotOf(id) >= limits.maxCallsPerConnection)
       return full(`call slot ${slotOf(id)}`, limits.maxCallsPerConnection);
-    if (!isOneWay && this.serving[slotOf(id)] !== undefined)
-      throw broken(`REQUEST ${id} uses a slot whose call is not answered`);
+    if (!isOneWay && this.isTaken(slotOf(id))) throw broken(`REQUEST ${id} uses a slot whose call is not answered`);
     if (this.running >= limits.maxCallsPerConnection)
       return full("calls of the connection", limits.maxCallsPerConnection);
     if (budget.running >= budget.limit) return full("calls of the server", budget.limit);
     if (this.session.isOverfull) return full("bytes that wait for the caller to read", limits.maxUnsentBytes);
     if (this.inFlightBytes + bytes > limits.maxInFlightBytes) return full("request bytes", limits.maxInFlightBytes);
+    if (this.grants !== undefined && !this.grants.take(method.path)) return full("calls for the leases given", 0);
     method.endpoint ??= this.acceptor.find(method.path);
     if (method.endpoint === undefined) return localError(Code.UNIMPLEMENTED, "no such method at this server", "never");
     return (flags & SHAPE_FLAGS) === Flag.END ? undefined : shapeRefusal(method.endpoint, flags);
@@ -250,6 +289,10 @@ export class IncomingCalls {
     return call?.id === id ? call : undefined;
   }
 
+  private isTaken(slot: number): boolean {
+    return this.serving[slot] !== undefined || (this.partial.size > 0 && this.partial.has(slot));
+  }
+
   private methodOf(buf: Buffer, start: number, id: number): DefinedMethod {
     const method = this.methods[readArg(buf, start)];
     if (method === undefined) throw broken(`REQUEST for the undefined method ${readArg(buf, start)}`);
@@ -269,6 +312,7 @@ export class IncomingCalls {
     }
     assembler.forget(id);
     this.cut.delete(id);
+    this.partial.delete(slotOf(id));
     sender?.stop(undefined);
     this.session.touch();
     const error = localError(code, text, isArriving ? "safe" : "unsafe");

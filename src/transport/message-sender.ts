@@ -140,11 +140,27 @@ export class MessageSender {
     return undefined;
   }
 
-  /** Sends a MESSAGE frame that carries no message: headers ahead of time, or the end of a stream. */
+  /**
+   * Sends a MESSAGE frame that carries no message: headers ahead of time, or the end of a stream. It costs no credit, so it
+   * waits only for messages that wait, or for a connection.
+   */
   sendEmpty(flags: number, headers?: Metadata | undefined): Promise<void> | undefined {
     if (this.isStopped) return this.refuse();
+    const { session } = this;
     const all = flags | Flag.NO_MESSAGE | (headers === undefined ? 0 : Flag.METADATA);
-    return this.encodeAside(undefined, undefined, headers, all);
+    if (session === undefined || this.waiting.length > 0) return this.encodeAside(undefined, undefined, headers, all);
+    const { outbox } = session;
+    session.touch();
+    beginFrame(outbox);
+    try {
+      this.encode(undefined, undefined, headers, outbox);
+    } catch (error) {
+      outbox.abandonFrame();
+      throw error;
+    }
+    endFrame(outbox, FrameType.MESSAGE, all, 0, this.id);
+    this.writtenCount++;
+    return undefined;
   }
 
   /**
@@ -233,18 +249,25 @@ export class MessageSender {
   }
 
   private wait(flags: number, payload: Buffer): Promise<void> {
-    const limit = this.session?.limits.maxUnsentBytes ?? LIMITS.maxUnsentBytes[0];
-    if (
-      this.waiting.length >= MAX_WAITING_SENDS ||
-      (this.waitingBytes > 0 && this.waitingBytes + payload.length > limit)
-    ) {
-      const text = `${this.waiting.length} messages of ${this.waitingBytes} bytes wait on this stream; await each send`;
-      throw localError(Code.RESOURCE_EXHAUSTED, text, "never");
-    }
+    if ((flags & Flag.NO_MESSAGE) === 0) this.checkRoom(payload.length);
     return new Promise((resolve, reject) => {
       this.push({ type: FrameType.MESSAGE, flags, arg: 0, payload, settle: { resolve, reject }, written: 0 });
       this.takeTurns();
     });
+  }
+
+  /** Throws `RpcError` if a message of `bytes` may not wait here. */
+  private checkRoom(bytes: number): void {
+    const { session } = this;
+    if (session?.wasOpen === true && bytes > session.peer.maxMessageBytes) {
+      const text = `a message of ${bytes} bytes; the peer accepts ${session.peer.maxMessageBytes}`;
+      throw localError(Code.RESOURCE_EXHAUSTED, text, "never");
+    }
+    const limit = session?.limits.maxUnsentBytes ?? LIMITS.maxUnsentBytes[0];
+    if (this.waiting.length < MAX_WAITING_SENDS && (this.waitingBytes === 0 || this.waitingBytes + bytes <= limit))
+      return;
+    const text = `${this.waiting.length} messages of ${this.waitingBytes} bytes wait on this stream; await each send`;
+    throw localError(Code.RESOURCE_EXHAUSTED, text, "never");
   }
 
   private push(message: Waiting): void {

@@ -19,6 +19,7 @@ import { Code, localError, RpcError } from "../codec/status.js";
 import { Writer } from "../codec/writer.js";
 import { CallTable, type Stray } from "./call-table.js";
 import type { Compressor } from "./compress.js";
+import { Leases } from "./leases.js";
 import { MessageSender, takePayload } from "./message-sender.js";
 import type { OutgoingCall, ParkedRequest } from "./outgoing-call.js";
 import type { Session } from "./session.js";
@@ -58,6 +59,8 @@ export class OutgoingCalls {
   private oneWay: OutgoingCall[] = [];
   /** Requests that are being sent in fragments, by the ids of their calls. */
   private readonly cut = new Map<number, CutRequest>();
+  /** What the peer is ready for; undefined for one that gives no leases. */
+  private leases: Leases | undefined = undefined;
 
   constructor(session: Session) {
     this.session = session;
@@ -84,9 +87,28 @@ export class OutgoingCalls {
 
   /** The peer has announced its limits. */
   onPeerLimits(): void {
-    const { maxCalls, streamWindowBytes } = this.session.peer;
+    const { maxCalls, streamWindowBytes, leases } = this.session.peer;
+    if (leases) this.leases = new Leases();
     this.table.limit(maxCalls);
     for (const call of this.table.live()) call.stream?.sender.onWindow(streamWindowBytes);
+  }
+
+  /** True once the peer has said that calls need a lease. */
+  get isLeasing(): boolean {
+    return this.leases !== undefined;
+  }
+
+  /** True if the peer is ready for a call of this method. It is told of a method that it does not know, so that it can be. */
+  isLeased(method: AnyMethod): boolean {
+    if (this.leases === undefined) return true;
+    this.session.touch();
+    return this.leases.allows(this.methodIndex(method), this.session.now);
+  }
+
+  /** LEASE: the peer is ready for calls; ignored from one that has not announced leases. */
+  onLease(buf: Buffer, start: number): void {
+    this.leases?.onLease(buf, start, this.session.now);
+    this.noticeRoom();
   }
 
   /** The owner found no room and wants to hear when there is some. */
@@ -118,13 +140,14 @@ export class OutgoingCalls {
   }
 
   /**
-   * The same for a request that has waited. False: the peer has not said yet whether it takes a frame of this size; try
-   * again after the handshake. What is sent before the handshake stays parked, because the peer may turn out to take fewer calls.
+   * The same for a request that has waited. False: the peer has not said yet whether it takes a frame of this size, or gives
+   * no lease for it; try again after the handshake, or when there is room. What is sent before the handshake stays parked, because the peer may turn out to take fewer calls.
    */
   sendParked(call: OutgoingCall, parked: ParkedRequest): boolean {
     const { outbox, state, peer } = this.session;
     const { flags, payload } = parked;
     if (state === "handshake" && payload.length + DEADLINE_BYTES > peer.maxFrameBytes) return false;
+    if (!this.isLeased(call.method)) return false;
     this.session.touch();
     try {
       const method = this.methodIndex(call.method);
@@ -162,16 +185,33 @@ export class OutgoingCalls {
     this.session.onCallEnded();
   }
 
-  /** MESSAGE, a whole one. */
-  onMessage(buf: Buffer, start: number, end: number): void {
-    const call = this.table.find(readUint32(buf, start + 8));
-    if (call === undefined) return;
-    if (call.stream !== undefined && streamsResponses(call.method.kind)) {
-      call.stream.onMessage(buf, start, end);
-      return;
+  /** The first frame of a RESPONSE that is cut up. False: it names no call. */
+  onCutResponse(id: number, refusal: RpcError | undefined): boolean {
+    if (!this.table.isInUse(id)) {
+      this.countStray("unknown");
+      return false;
     }
-    const { path } = call.method;
-    call.giveUp(localError(Code.INTERNAL, `${path}: ${this.session.remote} answers with a stream`, "never"));
+    if (refusal !== undefined) this.refuseMessage(id, refusal);
+    return true;
+  }
+
+  /** A MESSAGE of `bytes`, header included, begins. False: nobody wants it. Throws {@link FrameError}. */
+  onMessageBegin(id: number, flags: number, bytes: number, refusal: RpcError | undefined): boolean {
+    const call = this.table.find(id);
+    if (call === undefined) return false;
+    const { kind, path } = call.method;
+    if (call.stream === undefined || ((flags & Flag.NO_MESSAGE) === 0 && !streamsResponses(kind))) {
+      call.giveUp(localError(Code.INTERNAL, `${path}: ${this.session.remote} answers with a stream`, "never"));
+      return false;
+    }
+    call.stream.begin(flags, bytes);
+    if (refusal !== undefined) this.refuseMessage(id, refusal);
+    return refusal === undefined;
+  }
+
+  /** MESSAGE, a whole one, for which {@link onMessageBegin} was true. */
+  onMessage(buf: Buffer, start: number, end: number): void {
+    this.table.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);
   }
 
   /** CREDIT for a stream; one that has ended takes none. */
@@ -203,7 +243,7 @@ export class OutgoingCalls {
     const { session } = call;
     call.session = undefined;
     call.stream?.detach();
-    if (this.session.owner.onRefused(call)) return true;
+    if (this.session.owner.onRefused(call, this.session)) return true;
     call.session = session;
     return false;
   }
@@ -273,6 +313,7 @@ export class OutgoingCalls {
     this.session.hooks.counters.callsSent++;
     this.sentCount++;
     if (call.expiresAt < this.sweepAt) this.sweepBy(call.expiresAt);
+    this.leases?.take(method);
     if (call.method.oneWay) {
       this.oneWay.push(call);
       endFrame(outbox, FrameType.REQUEST, flags | Flag.ONE_WAY, method, this.session.side);
@@ -333,7 +374,7 @@ export class OutgoingCalls {
       const hasMetadata = (flags & (Flag.METADATA | Flag.TRAILERS)) !== 0;
       if (hasMetadata || call.options.onResponseMetadata !== undefined || call.stream !== undefined)
         at = this.readMetadata(call, flags, buf, at, end);
-      if (code === Code.OK && (flags & Flag.COMPRESSED) !== 0) {
+      if (code === Code.OK && (flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED) {
         const plain = decompress(buf.subarray(at, end), this.session.limits.maxMessageBytes, availableCompressions);
         call.succeed(this.readMessage(call, flags, plain, 0, plain.length));
       } else if (code === Code.OK) call.succeed(this.readMessage(call, flags, buf, at, end));

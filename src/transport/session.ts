@@ -27,8 +27,8 @@ import {
 import type { SlabPool } from "../codec/slab.js";
 import { type FrameSink, Splitter } from "../codec/splitter.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
-import { Settings, Status } from "../codec/wire.js";
-import { type Assembled, Assembler, isCut } from "./assembler.js";
+import { Settings, type SettingsInit, Status } from "../codec/wire.js";
+import { type Assembled, Assembler, announcedBytes, isCut, isOneWay } from "./assembler.js";
 import { Compressor } from "./compress.js";
 import { Flow, isForConnection } from "./flow.js";
 import { Heartbeat } from "./heartbeat.js";
@@ -70,8 +70,11 @@ export interface SessionOwner {
   onRoom(session: Session): void;
   /** `call` provably never left this process: its request is parked, and it may go to another connection. */
   onUnsent(call: OutgoingCall): void;
-  /** The peer has proved that `call` did not run. True: the owner takes the call back, to send it again. */
-  onRefused(call: OutgoingCall): boolean;
+  /**
+   * The peer has proved that `call`, whose request is parked, did not run. True: the owner takes the call back, to send it
+   * again.
+   */
+  onRefused(call: OutgoingCall, session: Session): boolean;
   /** The connection is gone, and every call on it has settled or been handed back. */
   onClosed(session: Session, error: RpcError): void;
 }
@@ -88,6 +91,8 @@ export interface SessionOptions {
   readonly hooks: SessionHooks;
   /** What messages are compressed with, if the peer can read that; undefined for nothing. */
   readonly compression: Compression | undefined;
+  /** True: the peer may make only calls for which it is given a lease. */
+  readonly leases: boolean;
   /** Announced to the peer: names this side, the same on each of its connections. */
   readonly peerId: string;
   /** Announced to the peer: the software, for logs. */
@@ -148,10 +153,10 @@ export class Session implements PipeSink, FrameSink {
     this.assembler = new Assembler(limits);
     this.compressor = new Compressor(options.compression, limits.minCompressBytes);
     this.outgoing = new OutgoingCalls(this);
-    this.incoming = new IncomingCalls(this, options.acceptor);
+    this.incoming = new IncomingCalls(this, options.acceptor, options.leases);
     this.heartbeat = new Heartbeat(this, this.splitter);
     this.wheel.add(this.closeTimer, this.now + limits.handshakeTimeoutMs);
-    this.greet(options.peerId, options.agent);
+    this.greet(announcement(limits, options.peerId, options.agent, options.leases));
     pipe.open(this);
   }
 
@@ -349,6 +354,7 @@ export class Session implements PipeSink, FrameSink {
         break;
       case FrameType.LEASE:
         expectPayload(buf, start, end, 8);
+        this.outgoing.onLease(buf, start);
         break;
       default:
         // A type that this version does not know.
@@ -366,8 +372,22 @@ export class Session implements PipeSink, FrameSink {
   private onMessage(type: number, buf: Buffer, start: number, end: number): void {
     const flags = buf[start + 5] as number;
     if (type === FrameType.MESSAGE && (flags & Flag.NO_MESSAGE) === 0) this.flow.onReceived(end - start);
-    if (isCut(type, flags)) this.onCutMessage(type, buf, start, end);
-    else this.onWholeMessage(type, buf, start, end);
+    if (isCut(type, flags)) {
+      this.onCutMessage(type, buf, start, end);
+      return;
+    }
+    // Of the calls with an incomplete message, a RESPONSE ends one, and a one-way REQUEST names none.
+    if (this.assembler.size > 0 && type !== FrameType.RESPONSE && !isOneWay(type, flags))
+      this.assembler.expectNone(readUint32(buf, start + 8));
+    if (type === FrameType.MESSAGE && !this.isMessageWanted(buf, start, end - start, undefined)) return;
+    this.onWholeMessage(type, buf, start, end);
+  }
+
+  /** A MESSAGE of `bytes`, header included, begins: it costs its stream credit, and ends its call if it cannot be taken. */
+  private isMessageWanted(buf: Buffer, start: number, bytes: number, refusal: RpcError | undefined): boolean {
+    const id = readUint32(buf, start + 8);
+    const calls = this.isOwn(id) ? this.outgoing : this.incoming;
+    return calls.onMessageBegin(id, buf[start + 5] as number, bytes, refusal);
   }
 
   private onWholeMessage(type: number, buf: Buffer, start: number, end: number): void {
@@ -388,16 +408,13 @@ export class Session implements PipeSink, FrameSink {
   private onCutMessage(type: number, buf: Buffer, start: number, end: number): void {
     const id = readUint32(buf, start + 8);
     const refusal = this.assembler.refusalOf(buf, start, end);
-    let isWanted: boolean;
-    if (type === FrameType.REQUEST) {
-      if (!this.incoming.onCutRequest(buf, start, refusal)) return;
-      isWanted = true;
-    } else {
-      if (refusal !== undefined) this.refuseMessage(id, refusal);
-      isWanted = this.isLive(id);
-      // The end of a response frees its slot, whether anybody wants it or not.
-      if (!isWanted && type === FrameType.MESSAGE) return;
-    }
+    let isAwaited: boolean;
+    if (type === FrameType.REQUEST) isAwaited = this.incoming.onCutRequest(buf, start, refusal);
+    else if (type === FrameType.RESPONSE) isAwaited = this.outgoing.onCutResponse(id, refusal);
+    else isAwaited = this.isMessageWanted(buf, start, HEADER_BYTES + announcedBytes(buf, start, end), refusal);
+    if (!isAwaited) return;
+    // The end of a response frees its slot, whether anybody wants it or not.
+    const isWanted = type !== FrameType.RESPONSE || this.outgoing.isLive(id);
     this.assembler.begin(buf, start, end, this.arrivedAt, isWanted);
   }
 
@@ -417,6 +434,7 @@ export class Session implements PipeSink, FrameSink {
       if (type === FrameType.RESPONSE) this.outgoing.onLateResponse(id);
       return;
     }
+    if (type === FrameType.REQUEST) this.incoming.onArrived(id);
     const { arrivedAt: chunkArrivedAt } = this;
     this.arrivedAt = arrivedAt;
     this.onWholeMessage(type, frame, 0, bytes);
@@ -487,10 +505,10 @@ export class Session implements PipeSink, FrameSink {
     this.endIfDone();
   }
 
-  private greet(peerId: string, agent: string): void {
+  private greet(settings: SettingsInit): void {
     this.outbox.append(PREFACE);
     beginFrame(this.outbox);
-    Settings.encode(announcement(this.limits, peerId, agent), this.outbox);
+    Settings.encode(settings, this.outbox);
     endFrame(this.outbox, FrameType.SETTINGS, 0, 0, 0);
   }
 

@@ -121,7 +121,7 @@ export function checkLimit(name: string, value: number, least: number, greatest:
 }
 
 /** What this side announces. */
-export function announcement(limits: ConnectionLimits, peerId: string, agent: string): SettingsInit {
+export function announcement(limits: ConnectionLimits, peerId: string, agent: string, leases: boolean): SettingsInit {
   return {
     minVersion: PROTOCOL_VERSION,
     maxVersion: PROTOCOL_VERSION,
@@ -134,6 +134,7 @@ export function announcement(limits: ConnectionLimits, peerId: string, agent: st
     connectionWindowBytes: limits.connectionWindowBytes,
     minPingIntervalMs: limits.minPingIntervalMs,
     compressions: availableCompressions,
+    leases,
     peerId,
     agent,
   };
@@ -152,6 +153,8 @@ export interface PeerLimits {
   readonly minPingIntervalMs: number;
   /** What the peer can decompress, by name; names that this side does not know among them. */
   readonly compressions: readonly string[];
+  /** True for a peer that takes only calls for which it has given a lease. */
+  readonly leases: boolean;
   readonly peerId: string;
   readonly agent: string;
 }
@@ -162,6 +165,7 @@ export const beforeSettings: PeerLimits = Object.freeze({
   maxMessageBytes: INITIAL.maxFrameBytes,
   minPingIntervalMs: 0,
   compressions: [],
+  leases: false,
   peerId: "",
   agent: "",
 });
@@ -191,6 +195,7 @@ export function readSettings(settings: Settings): PeerLimits {
     maxMethods: announced(settings, "maxMethods", INITIAL.maxMethods, LIMITS.maxMethods),
     minPingIntervalMs: announced(settings, "minPingIntervalMs", 0, LIMITS.minPingIntervalMs),
     compressions: settings.compressions,
+    leases: settings.leases,
     peerId: checkName("peer_id", settings.peerId),
     agent: checkName("agent", settings.agent),
   };

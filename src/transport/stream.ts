@@ -47,6 +47,7 @@ export class Stream {
   private consumed = 0;
   /** What waits for its reader. */
   private held = 0;
+  /** True once headers have come, or a message without any: they may not come any more. */
   private hasHeaders = false;
   private hasEnded = false;
 
@@ -64,17 +65,21 @@ export class Stream {
     this.sender.attach(session, id);
   }
 
-  /** MESSAGE: a whole one of `bytes` with its header. Throws {@link FrameError}. */
+  /** A MESSAGE of `bytes`, header included, begins to arrive, and costs its credit at once. Throws {@link FrameError}. */
+  begin(flags: number, bytes: number): void {
+    if (this.hasEnded) throw broken(`MESSAGE for call ${this.id}, whose messages had ended`);
+    if ((flags & Flag.NO_MESSAGE) !== 0) return;
+    if (this.allowance <= 0) throw broken(`MESSAGE for call ${this.id} without credit`);
+    this.allowance -= bytes;
+  }
+
+  /** MESSAGE: a whole one, whose beginning was told by {@link begin}. Throws {@link FrameError}. */
   onMessage(buf: Buffer, start: number, end: number): void {
     const flags = buf[start + 5] as number;
-    if (this.hasEnded) throw broken(`MESSAGE for call ${this.id}, whose messages had ended`);
-    if ((flags & Flag.NO_MESSAGE) === 0) {
-      if (this.allowance <= 0) throw broken(`MESSAGE for call ${this.id} without credit`);
-      this.allowance -= end - start;
-    }
     try {
       const at = start + HEADER_BYTES;
       const messageAt = (flags & Flag.METADATA) === 0 ? at : this.readHeaders(buf, at, end);
+      this.hasHeaders ||= (flags & Flag.NO_MESSAGE) === 0;
       if ((flags & Flag.NO_MESSAGE) === 0) this.onWhole(buf, messageAt, end, flags, end - start);
     } catch (error) {
       if (!(error instanceof DecodeError || error instanceof RpcError)) throw error;
