@@ -70,6 +70,7 @@ class ServingSink implements StreamSink {
   readonly reader: MessageReader<unknown>;
   /** Where the responses come from, while they do. */
   responses: Responses | undefined = undefined;
+  private stopping: Promise<void> | undefined = undefined;
   private readonly call: IncomingCall;
 
   constructor(call: IncomingCall, method: AnyMethod) {
@@ -108,15 +109,20 @@ class ServingSink implements StreamSink {
     if (error !== undefined) void this.stopResponses();
   }
 
-  /** Nobody wants further responses. */
-  async stopResponses(): Promise<void> {
+  /** Nobody wants further responses; resolves when their source has ended. */
+  stopResponses(): Promise<void> | undefined {
     const { responses } = this;
     this.responses = undefined;
-    try {
-      await responses?.return?.();
-    } catch {
-      // The call has ended already: nobody is there to be told.
-    }
+    if (responses !== undefined) this.stopping = end(responses);
+    return this.stopping;
+  }
+}
+
+async function end(responses: Responses): Promise<void> {
+  try {
+    await responses.return?.();
+  } catch {
+    // The call has ended already: nobody is there to be told.
   }
 }
 
@@ -125,7 +131,9 @@ async function sendAll(call: IncomingCall, sink: ServingSink, method: AnyMethod,
   try {
     const responses = iterate(await result, method);
     sink.responses = responses;
-    for (let next = await responses.next(); next.done !== true && !call.isAnswered; next = await responses.next()) {
+    while (!call.isAnswered) {
+      const next = await responses.next();
+      if (next.done === true || call.isAnswered) break;
       const sending = call.send(method.output, next.value);
       if (sending !== undefined) await sending;
     }

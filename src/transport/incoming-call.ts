@@ -75,11 +75,20 @@ export class IncomingCall extends Timer {
     return this.stream;
   }
 
-  /** Sends a message of the response's stream; undefined if it was written at once, else a promise of when it will have been. */
+  /**
+   * Sends a message of the response's stream; undefined if it was written at once, else a promise of when it will have been.
+   * One that cannot be sent ends the call at once, and throws.
+   */
   send(output: MessageType<unknown, never>, message: unknown): Promise<void> | undefined {
     const { sender } = this.stream as Stream;
     sender.compress = this.context?.compress;
-    return sender.send(output, message, this.context?.takeHeaders());
+    try {
+      return sender.send(output, message, this.context?.takeHeaders());
+    } catch (error) {
+      const responseError = this.asResponseError(error);
+      this.cancel(responseError);
+      throw responseError;
+    }
   }
 
   /** Ends the response's stream. */
