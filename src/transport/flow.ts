@@ -12,6 +12,7 @@ import type { MessageSender } from "./message-sender.js";
 import { MAX_WRITE_BYTES } from "./outbox.js";
 import type { Session } from "./session.js";
 import { INITIAL, MAX_CREDIT } from "./settings.js";
+import { WindowTuner } from "./window-tuner.js";
 
 /** A CREDIT frame whose arg is this is for the connection, not for a stream. */
 const CONNECTION = 1;
@@ -33,6 +34,9 @@ export class Flow {
   private isTurnDue = false;
   /** What the peer may still send. */
   private allowance: number;
+  readonly windows: WindowTuner;
+  /** What the connection's window was when credit was given back last. */
+  private window: number;
   /** Received, and not given back. */
   private owed = 0;
   /** Received, and not taken by their readers. */
@@ -40,7 +44,8 @@ export class Flow {
 
   constructor(session: Session) {
     this.session = session;
-    this.allowance = session.limits.connectionWindowBytes;
+    this.windows = new WindowTuner(session);
+    this.allowance = this.window = this.windows.connectionWindow;
   }
 
   /** Bytes of messages that wait to be sent in frames that need credit. */
@@ -120,6 +125,7 @@ export class Flow {
       throw new FrameError(CloseReason.PROTOCOL_ERROR, "a frame came without credit of the connection");
     this.allowance -= bytes;
     this.owed += bytes;
+    this.windows.onBytes(bytes);
     this.giveBack();
   }
 
@@ -137,9 +143,12 @@ export class Flow {
   /** Returns what is owed once it is half of the window, but for what waits here beyond the limit. */
   private giveBack(): void {
     const { limits, outbox } = this.session;
+    const { connectionWindow } = this.windows;
     const withheld = Math.max(0, this.buffered - limits.maxStreamBufferBytes);
-    const bytes = this.owed - withheld;
-    if (bytes * 2 < limits.connectionWindowBytes || !this.session.isOpen) return;
+    const returned = this.owed - withheld;
+    if (returned * 2 < this.window || !this.session.isOpen) return;
+    const bytes = returned + connectionWindow - this.window;
+    this.window = connectionWindow;
     this.owed = withheld;
     this.allowance += bytes;
     this.session.touch();

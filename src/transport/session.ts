@@ -131,8 +131,8 @@ export class Session implements PipeSink, FrameSink {
   private ranNothing = false;
   private isDraining = false;
   private peerSawDrain = false;
-  /** Pings that have not been answered. */
-  private pingsSent = 0;
+  /** What the answers to the pings that were sent are told to, in order. */
+  private readonly pings: (() => void)[] = [];
   private peerEnded = false;
   private readingPaused = false;
   private closeError: RpcError | undefined = undefined;
@@ -217,9 +217,9 @@ export class Session implements PipeSink, FrameSink {
     this.wheel.tick.atEnd(this.onHanded);
   }
 
-  /** Sends a PING; the answer, like any other byte, is taken as life. */
-  ping(): void {
-    this.pingsSent++;
+  /** Sends a PING; the answer, like any other byte, is taken as life, and `onPong` hears of it. */
+  ping(onPong: () => void = ignore): void {
+    this.pings.push(onPong);
     this.outbox.append(PING_FRAME);
   }
 
@@ -228,7 +228,9 @@ export class Session implements PipeSink, FrameSink {
     if (!this.isUsable) return;
     this.isDraining = true;
     this.writeGoAway(CloseReason.DRAIN, "the connection is draining");
-    this.ping();
+    this.ping(() => {
+      this.peerSawDrain = true;
+    });
     this.endIfDone();
   }
 
@@ -347,7 +349,7 @@ export class Session implements PipeSink, FrameSink {
         break;
       case FrameType.PONG:
         expectPayload(buf, start, end, 0);
-        if (this.pingsSent > 0 && --this.pingsSent === 0) this.peerSawDrain = this.isDraining;
+        this.pings.shift()?.();
         break;
       case FrameType.GOAWAY:
         this.onGoAway(buf, start, end);
@@ -570,6 +572,8 @@ export class Session implements PipeSink, FrameSink {
     return localError(Code.UNAVAILABLE, `connection to ${this.remote} lost: ${text}`, "unsafe", cause);
   }
 }
+
+function ignore(): void {}
 
 /** Refuses a frame whose type has a payload of fixed length if its own is another (section 4). */
 function expectPayload(buf: Buffer, start: number, end: number, bytes: number): void {

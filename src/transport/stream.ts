@@ -43,6 +43,8 @@ export class Stream {
   private isCaller = false;
   /** What the peer may still send. */
   private allowance = 0;
+  /** What the window was when credit was given back last. */
+  private window = 0;
   /** Taken by the reader, and not given back. */
   private consumed = 0;
   /** What waits for its reader. */
@@ -61,7 +63,7 @@ export class Stream {
     this.session = session;
     this.id = id;
     this.isCaller = (id & 1) === session.side;
-    this.allowance = session.limits.streamWindowBytes;
+    this.allowance = this.window = session.limits.streamWindowBytes;
     this.sender.attach(session, id);
   }
 
@@ -131,10 +133,13 @@ export class Stream {
   consume(bytes: number): void {
     const { session } = this;
     this.consumed += bytes;
-    if (session === undefined || this.hasEnded || this.consumed * 2 < session.limits.streamWindowBytes) return;
-    this.allowance += this.consumed;
-    writeCredit(session, this.id, this.consumed);
+    if (session === undefined || this.hasEnded || this.consumed * 2 < this.window) return;
+    const { streamWindow } = session.flow.windows;
+    const credit = this.consumed + streamWindow - this.window;
+    this.window = streamWindow;
+    this.allowance += credit;
     this.consumed = 0;
+    writeCredit(session, this.id, credit);
   }
 
   /** The call has lost its connection before anything of it was sent, and waits for another one. */
