@@ -74,6 +74,7 @@ export function declareFile(syntax: FileSyntax, symbols: SymbolTable): DeclaredF
   return new Declarer(syntax, symbols).run();
 }
 
+// Spreads come last here: one that comes first gives every object a hidden class of its own, larger than the object.
 class Declarer {
   private readonly source: SourceFile;
   private readonly symbols: SymbolTable;
@@ -85,7 +86,6 @@ class Declarer {
     const name = { text: syntax.source.name, offset: 0 };
     const element = this.element({ name, comment: syntax.comment, options: syntax.options }, "");
     const model: FileModel = {
-      ...element,
       kind: "file",
       edition: syntax.edition,
       package: syntax.package?.text ?? "",
@@ -93,6 +93,7 @@ class Declarer {
       enums: [],
       services: [],
       extensions: [],
+      ...element,
     };
     this.out = { model, syntax, messages: [], enums: [], fields: [], extensions: [], methods: [], options: [] };
     this.needOptions(model, syntax, "FileOptions", model.package);
@@ -110,7 +111,6 @@ class Declarer {
 
   private message(syntax: MessageSyntax, scope: string, parent: MessageModel | undefined): MessageModel {
     const model: MessageModel = {
-      ...this.element(syntax, scope),
       kind: "message",
       file: this.out.model,
       parent,
@@ -121,11 +121,12 @@ class Declarer {
       enums: [],
       extensions: [],
       extensionRanges: syntax.extensionRanges.map((range) => this.extensionRange(range, syntax, scope)),
-      ...reservations(syntax),
       localName: "",
       initName: "",
       defaultsName: "",
       optionsName: "",
+      ...reservations(syntax),
+      ...this.element(syntax, scope),
     };
     this.declare(model, syntax, "MessageOptions", scope);
     const inside = model.fullName;
@@ -146,7 +147,7 @@ class Declarer {
   }
 
   private oneof(syntax: OneofSyntax, scope: string): OneofModel {
-    const model: OneofModel = { ...this.element(syntax, scope), kind: "oneof", fields: [], localName: "" };
+    const model: OneofModel = { kind: "oneof", fields: [], localName: "", ...this.element(syntax, scope) };
     this.declare(model, syntax, "OneofOptions", scope);
     return model;
   }
@@ -199,14 +200,14 @@ class Declarer {
 
   private enum(syntax: EnumSyntax, scope: string): EnumModel {
     const model: EnumModel = {
-      ...this.element(syntax, scope),
       kind: "enum",
       file: this.out.model,
       visibility: syntax.visibility,
       values: [],
-      ...reservations(syntax),
       localName: "",
       optionsName: "",
+      ...reservations(syntax),
+      ...this.element(syntax, scope),
     };
     this.declare(model, syntax, "EnumOptions", scope);
     for (const valueSyntax of syntax.values) {
@@ -231,7 +232,6 @@ class Declarer {
 
   private service(syntax: ServiceSyntax, scope: string): ServiceModel {
     const model: ServiceModel = {
-      ...this.element(syntax, scope),
       kind: "service",
       file: this.out.model,
       methods: [],
@@ -239,6 +239,7 @@ class Declarer {
       clientName: "",
       optionsName: "",
       handlersName: "",
+      ...this.element(syntax, scope),
     };
     this.declare(model, syntax, "ServiceOptions", scope);
     for (const method of syntax.methods) model.methods.push(this.method(method, model.fullName));
@@ -247,13 +248,13 @@ class Declarer {
 
   private method(syntax: MethodSyntax, scope: string): MethodModel {
     const model: MethodModel = {
-      ...this.element(syntax, scope),
       kind: "method",
       methodKind: methodKind(syntax),
       input: UNRESOLVED,
       output: UNRESOLVED,
       localName: "",
       policy: { deadlineMs: undefined, oneWay: false, priority: undefined, idempotency: undefined },
+      ...this.element(syntax, scope),
     };
     this.declare(model, syntax, "MethodOptions", scope);
     this.out.methods.push({ model, syntax, scope });
@@ -293,9 +294,11 @@ class Declarer {
 export const MAX_MESSAGE_SET_NUMBER: number = 2 ** 31 - 2;
 
 function reservations(syntax: Reservations): Pick<MessageModel, "reservedRanges" | "reservedNames"> {
-  const reservedNames = new Set(syntax.reservedNames.map(({ text }) => text));
-  return { reservedRanges: syntax.reservedRanges, reservedNames };
+  const names = syntax.reservedNames.map(({ text }) => text);
+  return { reservedRanges: syntax.reservedRanges, reservedNames: names.length === 0 ? NO_NAMES : new Set(names) };
 }
+
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** Stands for the options of what has none; never written to. */
 const NO_OPTIONS = new OptionMessage();
