@@ -14,9 +14,9 @@ const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language
   language,
   text: text as string,
 }));
-const [proto] = blocks.filter(({ language }) => language === "proto");
-const [server, client, json, testing, details, standard] = blocks.filter(({ language }) => language === "ts");
-const [output] = blocks.filter(({ language }) => language === "");
+const [proto, roomProto] = blocks.filter(({ language }) => language === "proto");
+const [server, client, streams, json, testing, details, standard] = blocks.filter(({ language }) => language === "ts");
+const [output, streamsOutput] = blocks.filter(({ language }) => language === "");
 
 const compilerOptions = {
   module: "nodenext",
@@ -40,8 +40,10 @@ beforeAll(() => {
   mkdirSync(project, { recursive: true });
   const files = {
     "greeter.proto": proto,
+    "room.proto": roomProto,
     "server.ts": server,
     "client.ts": client,
+    "streams.ts": streams,
     "json.ts": json,
     "testing.ts": testing,
     "details.ts": details,
@@ -53,6 +55,7 @@ beforeAll(() => {
     join(root, "dist/cli/main.js"),
     "generate",
     "greeter.proto",
+    "room.proto",
     "-I",
     ".",
     "--out",
@@ -81,6 +84,10 @@ test("the five-minute start prints what README says", async () => {
     process_.kill("SIGKILL");
   }
 }, 30_000);
+
+test("the example of streams prints what README says", () => {
+  expect(run("out/streams.js")).toBe(streamsOutput?.text);
+});
 
 test("the testing example prints what its comment says", () => {
   const expected = /console\.log\(await call\); \/\/ (.*)/.exec(testing?.text ?? "")?.[1];
