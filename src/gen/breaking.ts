@@ -15,7 +15,7 @@ import type {
   ServiceModel,
 } from "./model.js";
 import { allEnums, allMessages } from "./model.js";
-import { SCALAR_TRAITS } from "./scalars.js";
+import { ZEROS } from "./scalars.js";
 import { type Diagnostics, formatPosition, type Position } from "./source.js";
 import type { NumberRange } from "./syntax.js";
 
@@ -266,11 +266,8 @@ function defaultOf({ cardinality, defaultValue, type }: FieldModel): OptionResul
   if (cardinality !== "single" || type.kind === "message") return undefined;
   if (defaultValue !== undefined) return defaultValue;
   if (type.kind === "enum") return type.enum.values[0]?.number;
-  const zero = SCALAR_TRAITS[type.scalar].type;
-  return zero === "Uint8Array" ? new Uint8Array() : ZEROS[zero];
+  return ZEROS[type.scalar];
 }
-
-const ZEROS = { number: 0, bigint: 0n, boolean: false, string: "" } as const;
 
 function isSameDefault(old: OptionResult | undefined, now: OptionResult | undefined): boolean {
   if (old instanceof Uint8Array && now instanceof Uint8Array) return Buffer.compare(old, now) === 0;

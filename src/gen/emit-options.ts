@@ -111,9 +111,13 @@ function defaultOf(target: Target, field: FieldModel): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "bigint") return as === undefined ? `${value}n` : as === "string" ? `"${value}"` : String(value);
   if (typeof value === "string") return literal(value);
-  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (typeof value === "number") return numberLiteral(value);
   if (value instanceof Uint8Array) return `new Uint8Array([${value.join(", ")}])`;
   return typeof value === "boolean" ? String(value) : undefined;
+}
+
+function numberLiteral(value: number): string {
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 function customOptions(holder: Holder): Literal {
@@ -133,7 +137,7 @@ function valueLiteral(value: OptionResult, field: FieldModel | undefined): Liter
   if (value instanceof OptionMessage) return messageLiteral(value);
   if (value instanceof Uint8Array) return literal(Buffer.from(value).toString("base64"));
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "number") return Number.isFinite(value) ? String(value) : literal(String(value));
+  if (typeof value === "number") return Number.isFinite(value) ? numberLiteral(value) : literal(String(value));
   return typeof value === "string" ? literal(value) : String(value);
 }
 

@@ -248,7 +248,8 @@ function blockLines(body: string): string[] {
 const SIMPLE_ESCAPES: ReadonlyMap<string, number> = new Map(
   Object.entries({ a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11, "\\": 92, "'": 39, '"': 34, "?": 63 }),
 );
-const ESCAPE = /\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))/gs;
+const ESCAPE =
+  /\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))/gs;
 
 /** The bytes that a string token stands for, or undefined if it has an escape that protobuf does not know. */
 export function unquote(text: string): Buffer | undefined {
@@ -266,14 +267,17 @@ export function unquote(text: string): Buffer | undefined {
   return Buffer.concat(parts);
 }
 
-function unescapeOne([, octal, hex, short, long, other]: RegExpMatchArray): Buffer | undefined {
+function parseHex(digits: string): number {
+  return Number.parseInt(digits, 16);
+}
+
+/** `units` is one UTF-16 code unit, or the two of a character beyond 16 bits. */
+function unescapeOne([, octal, hex, units, point, other]: RegExpMatchArray): Buffer | undefined {
   if (octal !== undefined) return Buffer.of(Number.parseInt(octal, 8) & 255);
   if (hex !== undefined) return Buffer.of(Number.parseInt(hex, 16));
-  const code = short ?? long;
-  if (code !== undefined) {
-    const point = Number.parseInt(code, 16);
-    return point > 0x10ffff ? undefined : Buffer.from(String.fromCodePoint(point));
-  }
+  if (units !== undefined) return Buffer.from(String.fromCharCode(...units.split("\\u").map(parseHex)));
+  if (point !== undefined)
+    return parseHex(point) > 0x10ffff ? undefined : Buffer.from(String.fromCodePoint(parseHex(point)));
   const simple = SIMPLE_ESCAPES.get(other!);
   return simple === undefined ? undefined : Buffer.of(simple);
 }

@@ -15,6 +15,7 @@ import {
   type Scalar,
 } from "./model.js";
 import { didYouMean, nearest } from "./nearest.js";
+import { ZEROS } from "./scalars.js";
 import type { Declaration, SymbolTable, View } from "./scope.js";
 import type { Diagnostics, Position, SourceFile } from "./source.js";
 import type { AggregateField, OptionPart, OptionSyntax, OptionValue } from "./syntax.js";
@@ -147,6 +148,7 @@ class OptionReader {
       if (field === undefined) this.error(name.offset, `a map entry has a key and a value, not "${name.text}"`);
       else this.assign(entry, field, name, part);
     }
+    for (const field of entryFields(map)) if (!entry.values.has(field.name)) entry.put(field, emptyValue(field.type));
     return entry;
   }
 
@@ -249,9 +251,11 @@ class OptionReader {
     return value.text === "true";
   }
 
+  /** protoc drops the sign of `-0` where an option is that by itself, and only there. */
   private float(value: OptionValue, scalar: Scalar): OptionResult | undefined {
-    if (value.kind === "float" || (value.kind === "integer" && !(this.isText && this.isWritten(value, /^-?\s*0\w/)))) {
-      const number = this.isNegativeZero(value) ? -0 : Number(value.value);
+    if (value.kind === "float") return scalar === "float" ? roundToFloat(value.value) : value.value;
+    if (value.kind === "integer" && !(this.isText && value.form === "octal or hexadecimal")) {
+      const number = value.form === "-0" && this.style !== "option" ? -0 : Number(value.value);
       return scalar === "float" ? roundToFloat(number) : number;
     }
     const word = value.kind !== "identifier" ? undefined : this.isText ? value.text.toLowerCase() : value.text;
@@ -260,20 +264,10 @@ class OptionReader {
     return this.mismatch(value, `a ${scalar}`);
   }
 
-  /** protoc drops the sign of `-0` where an option is that by itself, and only there. */
-  private isNegativeZero({ value, offset }: { readonly value: bigint | number; readonly offset: number }): boolean {
-    return value === 0n && this.style !== "option" && this.isWritten({ offset }, /^-/);
-  }
-
-  /** True if a value was written so in the manifest. */
-  private isWritten({ offset }: { readonly offset: number }, form: RegExp): boolean {
-    return form.test(this.context.source.text.slice(offset, offset + MAX_SIGN_LENGTH));
-  }
-
   private integer(value: OptionValue, scalar: Scalar): OptionResult | undefined {
     if (value.kind !== "integer") return this.mismatch(value, `a whole number (${scalar})`);
     const [least, most] = INTEGER_RANGES.get(scalar)!;
-    const isNegative = value.value < least || (least === 0n && this.isWritten(value, /^-/));
+    const isNegative = value.value < least || (least === 0n && value.form === "-0");
     if (isNegative || value.value > most) return this.mismatch(value, `a number from ${least} to ${most} (${scalar})`);
     return scalar.endsWith("64") ? value.value : Number(value.value);
   }
@@ -337,11 +331,15 @@ class OptionReader {
 /** What may stand before the name of a type in a written-out Any. */
 const ANY_PREFIXES: readonly string[] = ["type.googleapis.com", "type.googleprod.com"];
 
-/** How much of a number is looked at for its sign and its base. */
-const MAX_SIGN_LENGTH = 20;
-
 /** How protobuf's text format may write a bool, beside 0 and 1. */
 const TEXT_BOOLS = new Set(["true", "True", "t", "false", "False", "f"]);
+
+/** What a map's entry has for a key or a value that is not written. */
+function emptyValue(type: FieldType): OptionResult {
+  if (type.kind === "message") return new OptionMessage();
+  if (type.kind === "enum") return type.enum.values[0]?.number ?? 0;
+  return ZEROS[type.scalar];
+}
 
 function describeValue(value: OptionValue): string {
   switch (value.kind) {

@@ -463,7 +463,8 @@ class Parser {
     const token = this.advance();
     if (token.kind === "integer") {
       const value = this.integerOf(token);
-      return { kind: "integer", value: negative ? -value : value, offset };
+      const form = negative && value === 0n ? "-0" : /^0./.test(token.text) ? "octal or hexadecimal" : "decimal";
+      return { kind: "integer", value: negative ? -value : value, form, offset };
     }
     const value = isText ? textFloat(token) : floatValue(token);
     if (value === undefined) return this.fail(token.offset, `expected a number, found ${describe(token)}`);

@@ -50,6 +50,13 @@ export const SCALAR_TRAITS: Readonly<Record<Scalar, ScalarTraits>> = {
   bytes: { type: "Uint8Array", zero: "NO_BYTES", verb: "Bytes", wireType: 2, maxBytes: undefined },
 };
 
+const ZERO = { number: 0, bigint: 0n, boolean: false, string: "", Uint8Array: new Uint8Array() } as const;
+
+/** What a field of a scalar type has where nothing else is said. */
+export const ZEROS: Readonly<Record<Scalar, number | bigint | boolean | string | Uint8Array>> = Object.fromEntries(
+  Object.entries(SCALAR_TRAITS).map(([scalar, { type }]) => [scalar, ZERO[type]]),
+) as Record<Scalar, (typeof ZERO)[keyof typeof ZERO]>;
+
 /** What 64-bit integers may be in TypeScript; in the order of descriptor.proto's `JSType`. */
 export const INT64_STYLES = ["bigint", "string", "number"] as const;
 /** One of {@link INT64_STYLES}. */

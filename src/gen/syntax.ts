@@ -14,10 +14,13 @@ export interface OptionPart extends Text {
   readonly extension: boolean;
 }
 
+/** How an integer is written, where that matters to its meaning: `-0` has a sign, and not every place takes 010 or 0x10. */
+export type IntegerForm = "decimal" | "octal or hexadecimal" | "-0";
+
 /** The value of an option, before it is read as what the option's type wants. */
 export type OptionValue =
   | { readonly kind: "identifier"; readonly text: string; readonly offset: number }
-  | { readonly kind: "integer"; readonly value: bigint; readonly offset: number }
+  | { readonly kind: "integer"; readonly value: bigint; readonly form: IntegerForm; readonly offset: number }
   | { readonly kind: "float"; readonly value: number; readonly offset: number }
   | { readonly kind: "string"; readonly value: Buffer; readonly offset: number }
   | { readonly kind: "aggregate"; readonly fields: readonly AggregateField[]; readonly offset: number }

@@ -298,7 +298,7 @@ function defaultOf(type: number, text: string): OptionValue {
   if (scalar === "string") return { kind: "string", value: Buffer.from(text), offset: 0 };
   if (scalar === "bytes") return { kind: "string", value: unescapeBytes(text), offset: 0 };
   if (scalar === "float" || scalar === "double") return { kind: "float", value: floatOf(text), offset: 0 };
-  return { kind: "integer", value: BigInt(text), offset: 0 };
+  return { kind: "integer", value: BigInt(text), form: "decimal", offset: 0 };
 }
 
 function floatOf(text: string): number {
