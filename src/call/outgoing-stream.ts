@@ -46,9 +46,9 @@ export class OutgoingStream implements BidiStream<unknown, unknown>, ClientStrea
   send(message: unknown): Promise<void> {
     if (this.isClosed) return Promise.reject(this.failure("the stream was closed", Code.FAILED_PRECONDITION));
     try {
-      return this.stream.sender.send(this.call.method.input, message) ?? SENT;
+      return waiting(this.stream.sender.send(this.call.method.input, message));
     } catch (error) {
-      if (error instanceof RpcError) return Promise.reject(error);
+      if (error instanceof RpcError) return this.refused(error);
       const reason = error instanceof Error ? error.message : String(error);
       return Promise.reject(this.failure(`the message cannot be encoded: ${reason}`, Code.INTERNAL, error));
     }
@@ -58,9 +58,9 @@ export class OutgoingStream implements BidiStream<unknown, unknown>, ClientStrea
     if (this.isClosed) return SENT;
     this.isClosed = true;
     try {
-      return this.stream.sender.sendEmpty(Flag.END) ?? SENT;
+      return waiting(this.stream.sender.sendEmpty(Flag.END));
     } catch (error) {
-      return Promise.reject(error);
+      return this.refused(error);
     }
   }
 
@@ -80,9 +80,22 @@ export class OutgoingStream implements BidiStream<unknown, unknown>, ClientStrea
     return this;
   }
 
+  /** While the call goes on nobody else would tell of the message that is missing. */
+  private refused(error: unknown): Promise<void> {
+    const refusal = Promise.reject(error);
+    if (this.call.isSettled) refusal.catch(() => {});
+    return refusal;
+  }
+
   private failure(text: string, code: Code, cause?: unknown): RpcError {
     return localError(code, `${this.call.method.path}: ${text}`, "never", cause);
   }
+}
+
+/** What a send returns that may wait. It fails only with its call, so that it may go unheard as the call's promise may. */
+function waiting(sending: Promise<void> | undefined): Promise<void> {
+  sending?.catch(() => {});
+  return sending ?? SENT;
 }
 
 /** The caller's end of a stream. */
