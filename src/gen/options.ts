@@ -173,6 +173,9 @@ class OptionReader {
     const result = new OptionMessage();
     const reader = this.inText(type);
     for (const field of value.fields) reader.aggregateField(result, type, field);
+    const missing = type.fields.filter(({ label, name }) => label === "required" && !result.values.has(name));
+    for (const { name } of missing)
+      this.error(value.offset, `the required field "${name}" of ${type.fullName} is missing`);
     return result;
   }
 

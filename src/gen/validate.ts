@@ -1,7 +1,7 @@
 // The rules of the language that neither the grammar nor the linker needs, but protoc enforces: numbers, names, what
 // each syntax allows. Every violation is reported where it stands.
 
-import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending } from "./declare.js";
+import { type DeclaredFile, MAX_MESSAGE_SET_NUMBER, type Pending, type PendingExtension } from "./declare.js";
 import { entryName } from "./descriptor/to-descriptor.js";
 import { isPackable } from "./link.js";
 import type { EnumModel, FieldModel, MessageModel, MethodModel } from "./model.js";
@@ -146,7 +146,8 @@ class Validator {
     if (model.options.get("packed") === true && !(model.cardinality === "repeated" && isPackable(model.type))) {
       this.error(model.position, "only repeated numbers, bools and enums can be packed");
     }
-    if ((model.options.get("lazy") === true || model.options.get("unverified_lazy") === true) && !isMessage(model)) {
+    const isLazy = model.options.get("lazy") === true || model.options.get("unverified_lazy") === true;
+    if (isLazy && (!isMessage(model) || syntax.isGroup)) {
       this.error(model.position, "only a field that holds a message can be lazy");
     }
     this.enumOf(model);
@@ -231,9 +232,10 @@ class Validator {
     }
   }
 
-  extension({ model, syntax }: Pending<FieldModel, FieldSyntax>): void {
+  extension({ model, syntax, extend }: PendingExtension): void {
     const { extendee } = model;
     if (extendee === undefined) return;
+    this.visible(extend.extendee, extendee);
     if (!isIn(model.number, extendee.extensionRanges)) {
       const at = { text: "", offset: syntax.numberOffset };
       this.error(at, `${extendee.fullName} does not leave number ${model.number} to extensions`);

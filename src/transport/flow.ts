@@ -61,6 +61,7 @@ export class Flow {
   /** The peer has announced its limits. */
   onPeerLimits(): void {
     this.credit += this.session.peer.connectionWindowBytes - INITIAL.connectionWindowBytes;
+    if (this.ready.length > 0) this.pumpLater();
   }
 
   /** A frame of `bytes` that needs credit was written. */
@@ -105,7 +106,7 @@ export class Flow {
       const sender = this.ready[at++] as MessageSender;
       this.session.touch();
       room -= sender.writeNext();
-      if (sender.isReady) this.ready.push(sender);
+      if (sender.staysInLine()) this.ready.push(sender);
     }
     this.ready.splice(0, at);
     if (this.ready.length > 0 && this.credit > 0 && !outbox.isBlocked) this.pumpLater();

@@ -94,12 +94,12 @@ export class IncomingCall extends Timer {
   /** Ends the response's stream. */
   respondEnd(): void {
     if (!this.answered) {
-      const { outbox } = this.session;
-      this.session.touch();
-      beginFrame(outbox);
-      const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
-      endFrame(outbox, FrameType.RESPONSE, flags | Flag.NO_MESSAGE, Code.OK, this.id);
-      this.setAnswered(undefined);
+      try {
+        this.writeEnd();
+      } catch (error) {
+        this.session.outbox.abandonFrame();
+        this.writeError(this.asResponseError(error));
+      }
     }
     this.finish();
   }
@@ -164,6 +164,15 @@ export class IncomingCall extends Timer {
     // An object that waits for reuse must not keep a closed connection alive.
     this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);
+  }
+
+  private writeEnd(): void {
+    const { outbox } = this.session;
+    this.session.touch();
+    beginFrame(outbox);
+    const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
+    endFrame(outbox, FrameType.RESPONSE, flags | Flag.NO_MESSAGE, Code.OK, this.id);
+    this.setAnswered(undefined);
   }
 
   private writeMessage(output: MessageType<unknown, never>, message: unknown): void {

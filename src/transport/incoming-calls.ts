@@ -189,6 +189,16 @@ export class IncomingCalls {
     sender.sendCut(FrameType.RESPONSE, flags, Code.OK, payload, { resolve, reject() {} });
   }
 
+  /** The peer sends no more: what still waits for its messages waits in vain. */
+  onPeerEnd(): void {
+    const error = localError(
+      Code.UNAVAILABLE,
+      "the caller closed the connection before its messages had ended",
+      "unsafe",
+    );
+    for (const call of this.serving) if (call?.stream?.isOpen === true) call.cancel(error);
+  }
+
   /** The connection is gone: the handlers' signals are aborted. */
   disconnect(error: RpcError): void {
     for (const call of this.serving) call?.disconnect(error);

@@ -91,10 +91,9 @@ export class MessageSender {
     return this.writtenCount > 0;
   }
 
-  /** True if it can write now, as far as its own credit goes. */
-  get isReady(): boolean {
-    const next = this.waiting[0];
-    this.isQueued = next !== undefined && (next.written > 0 || !isCharged(next) || this.credit > 0);
+  /** Has had its turn: true to get another one, false to leave the line because it has nothing to write, or no credit. */
+  staysInLine(): boolean {
+    this.isQueued = this.canWrite;
     return this.isQueued;
   }
 
@@ -279,8 +278,14 @@ export class MessageSender {
 
   /** Gets in line if it has something to write and is not in line already. */
   private takeTurns(): void {
-    if (this.isQueued || this.session === undefined || !this.isReady) return;
+    if (this.isQueued || this.session === undefined || !this.canWrite) return;
+    this.isQueued = true;
     this.session.flow.enqueue(this);
+  }
+
+  private get canWrite(): boolean {
+    const next = this.waiting[0];
+    return next !== undefined && (next.written > 0 || !isCharged(next) || this.credit > 0);
   }
 
   private leaveFlow(): void {

@@ -291,6 +291,8 @@ export class Session implements PipeSink, FrameSink {
 
   onEnd(): void {
     this.peerEnded = true;
+    this.assembler.clear();
+    this.incoming.onPeerEnd();
     if (this.currentState === "handshake")
       this.fail("the peer closed the connection before the handshake was complete");
     else if (this.outgoing.pending > 0) this.fail("the peer closed the connection");

@@ -56,7 +56,7 @@ export interface ConnectionLimits {
   readonly streamWindowBytes: number;
   /** What may travel of all streams and fragments at once, in bytes: small calls wait behind no more than this. */
   readonly connectionWindowBytes: number;
-  /** The windows of streams and connection grow up to this where a line is long and fast, in bytes. */
+  /** Windows grow up to this where a line is long and fast, in bytes; one that begins larger stays as it is. */
   readonly maxWindowBytes: number;
   /** Bytes of streams that have arrived and wait for their readers; above it no stream of the connection is given credit. */
   readonly maxStreamBufferBytes: number;
@@ -85,7 +85,7 @@ export const LIMITS: { readonly [name in keyof ConnectionLimits]: readonly [numb
   maxMessageBytes: [16_777_216, INITIAL.maxFrameBytes, 4_294_967_295],
   streamWindowBytes: [262_144, INITIAL.streamWindowBytes, MAX_CREDIT],
   connectionWindowBytes: [1_048_576, INITIAL.connectionWindowBytes, MAX_CREDIT],
-  maxWindowBytes: [16_777_216, INITIAL.connectionWindowBytes, MAX_CREDIT],
+  maxWindowBytes: [16_777_216, INITIAL.streamWindowBytes, MAX_CREDIT],
   maxStreamBufferBytes: [67_108_864, 1_048_576, 4_294_967_296],
   minCompressBytes: [1_024, 0, 4_294_967_295],
   streamStallTimeoutMs: [60_000, 100, 3_600_000],
