@@ -200,10 +200,13 @@ class Validator {
   imports(): void {
     const seen = new Set<string>();
     const isNew = !BEFORE_2024.has(this.file.model.edition);
+    let optionsBegan = false;
     for (const { path, kind } of this.file.syntax.imports) {
       if (kind === "weak" && isNew)
         this.error(path, 'edition 2024 has no "import weak"; perhaps "import option" will do');
       if (kind === "option" && !isNew) this.error(path, '"import option" came with edition 2024');
+      if (kind !== "option" && optionsBegan) this.error(path, "imports of types come before imports of options");
+      optionsBegan ||= kind === "option";
       if (seen.has(path.text)) this.error(path, `"${path.text}" is imported twice`);
       seen.add(path.text);
     }

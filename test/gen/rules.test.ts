@@ -137,6 +137,11 @@ const REFUSED: readonly (readonly [string, string])[] = [
   [`${INNER} message A { option (m) = { i: +1 }; }`, 'expected a value, found "+"'],
   [`${INNER} message A { option (m) = { [.x]: 1 }; }`, 'expected a name, found "."'],
   [`${INNER} message A { option (m).f = -infinity; }`, "expected a number"],
+  [
+    `${OPTIONS} { optional R r = 50001; } message R { required int32 i = 1; optional R n = 2; } message A { option (r) = { i: 1 n {} }; }`,
+    '1:215: error: the required field "i" of R is missing',
+  ],
+  [`${PROTO2} message A { optional group G = 1 [lazy = true] {} }`, "only a field that holds a message can be lazy"],
 ];
 
 /** Manifests that look wrong and are not. */
@@ -188,6 +193,10 @@ const EDITIONS: readonly (readonly [string, string])[] = [
   [`${E2024} package a.B;`, 'wants "a.B" to be lower_snake_case'],
   [`${E2024} message A {} service S { rpc m(A) returns (A); }`, 'wants "m" to be TitleCase'],
   [`${E2024} message A { local a = 1; }`, 'expected message or enum, since that is what can be local, found "a"'],
+  [
+    `${E2024} import option "google/protobuf/descriptor.proto"; import "google/protobuf/any.proto";`,
+    "imports of types come before imports of options",
+  ],
   [`${STRICT} message A { export message B {} }`, "STRICT default_symbol_visibility exports nothing nested"],
   [`${STRICT} message A { export enum E { Z = 0; } }`, "STRICT default_symbol_visibility exports nothing nested"],
   ...DECLARATIONS,
@@ -240,6 +249,12 @@ describe("edition 2024", () => {
     ["option features.default_symbol_visibility = LOCAL_ALL; message M {}", "o.M", "o.M is local to o.proto"],
   ])("keeps from others: %s", (declared, used, text) => {
     expect(diagnose({ "test.proto": using(used), "o.proto": other(declared) }).join()).toContain(text);
+  });
+
+  it("keeps from others what they would extend", () => {
+    const extending = `${PROTO2} import "o.proto"; extend o.L { optional int32 x = 5; }`;
+    const texts = { "test.proto": extending, "o.proto": other("local message L { extensions 5; }") };
+    expect(diagnose(texts)).toEqual(["test.proto:1:45: error: o.L is local to o.proto"]);
   });
 
   it.each([
