@@ -56,6 +56,17 @@ export class SlabPool {
     list.push(slab);
   }
 
+  /** True for a slab that the pool keeps for reuse when it is released. */
+  isPooled(slab: Buffer): boolean {
+    return slab.length <= MAX_POOLED_SLAB_BYTES;
+  }
+
+  /** Ends the lease of a slab that is not pooled; it belongs to the holder from now on. */
+  disown(slab: Buffer): void {
+    this.leaseCount--;
+    if (this.owners?.delete(slab) === false) throw new Error(`slab of ${slab.length} bytes was never leased`);
+  }
+
   /** Leases that were not released yet. */
   get leased(): number {
     return this.leaseCount;

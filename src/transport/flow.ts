@@ -53,9 +53,12 @@ export class Flow {
     return this.waiting;
   }
 
-  /** True while a stream's message may be written at once. */
+  /**
+   * True while a stream's message may be written at once: never before the peer has announced its limits, because a call
+   * that turns out to be one too many can be made again only while nothing but its REQUEST has left.
+   */
   get isOpen(): boolean {
-    return this.credit > 0 && !this.session.outbox.isBlocked;
+    return this.credit > 0 && !this.session.outbox.isBlocked && this.session.wasOpen;
   }
 
   /** The peer has announced its limits. */
@@ -99,7 +102,6 @@ export class Flow {
 
   /** Lets the senders that wait write, a frame each in turn, as far as the pipe and the credit go. */
   pump(): void {
-    const { outbox } = this.session;
     let room = MAX_WRITE_BYTES;
     let at = 0;
     while (at < this.ready.length && room > 0 && this.isOpen) {
@@ -109,7 +111,7 @@ export class Flow {
       if (sender.staysInLine()) this.ready.push(sender);
     }
     this.ready.splice(0, at);
-    if (this.ready.length > 0 && this.credit > 0 && !outbox.isBlocked) this.pumpLater();
+    if (this.ready.length > 0 && this.isOpen) this.pumpLater();
     this.session.outgoing.noticeRoom();
   }
 

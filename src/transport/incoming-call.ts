@@ -6,7 +6,6 @@ import type { MessageType } from "../codec/message.js";
 import { encodeMetadata, type Metadata } from "../codec/metadata.js";
 import type { MethodKind } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
-import { takePayload } from "./message-sender.js";
 import type { Session } from "./session.js";
 import { encodeStatus, errorCode } from "./status-frame.js";
 import { Stream, type StreamSink } from "./stream.js";
@@ -200,7 +199,7 @@ export class IncomingCall extends Timer {
       throw tooLong(`the response takes ${bytes} bytes; the caller accepts ${maxMessageBytes}`);
     if (waitingBytes > 0 && waitingBytes + bytes > maxInFlightBytes)
       throw tooLong(`${waitingBytes} bytes wait to be sent, with this response more than ${maxInFlightBytes}`);
-    session.incoming.sendCut(this.id, flags, takePayload(session.outbox));
+    session.incoming.sendCut(this.id, flags, session.outbox.takeFrame(HEADER_BYTES));
   }
 
   private setAnswered(error: RpcError | undefined): void {

@@ -11,7 +11,6 @@ import { encodeMetadata, type Metadata } from "../codec/metadata.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Writer } from "../codec/writer.js";
 import { tooMuchCredit } from "./flow.js";
-import type { Outbox } from "./outbox.js";
 import type { Session } from "./session.js";
 import { INITIAL, LIMITS, MAX_CREDIT } from "./settings.js";
 
@@ -131,7 +130,7 @@ export class MessageSender {
       throw error;
     }
     const bytes = outbox.pos - outbox.start;
-    if (bytes > HEADER_BYTES + FRAGMENT_BYTES) return this.wait(flags | compressed, takePayload(outbox));
+    if (bytes > HEADER_BYTES + FRAGMENT_BYTES) return this.wait(flags | compressed, outbox.takeFrame(HEADER_BYTES));
     endFrame(outbox, FrameType.MESSAGE, flags | compressed, 0, this.id);
     this.credit -= bytes;
     session.flow.spend(bytes);
@@ -147,7 +146,8 @@ export class MessageSender {
     if (this.isStopped) return this.refuse();
     const { session } = this;
     const all = flags | Flag.NO_MESSAGE | (headers === undefined ? 0 : Flag.METADATA);
-    if (session === undefined || this.waiting.length > 0) return this.encodeAside(undefined, undefined, headers, all);
+    if (session?.wasOpen !== true || this.waiting.length > 0)
+      return this.encodeAside(undefined, undefined, headers, all);
     const { outbox } = session;
     session.touch();
     beginFrame(outbox);
@@ -318,11 +318,4 @@ function writeFrame({ outbox }: Session, id: number, message: Waiting): number {
   if (isFirst) endFrame(outbox, message.type, message.flags | more, message.arg, id);
   else endFrame(outbox, FrameType.FRAGMENT, more, 0, id);
   return bytes;
-}
-
-/** Takes the frame being written out of the outbox again, without its header. */
-export function takePayload(outbox: Outbox): Buffer {
-  const payload = Buffer.from(outbox.buf.subarray(outbox.start + HEADER_BYTES, outbox.pos));
-  outbox.abandonFrame();
-  return payload;
 }

@@ -86,6 +86,22 @@ export class Outbox extends Writer {
     this.schedule();
   }
 
+  /** Takes the frame being written out of the outbox: what is behind its first `from` bytes, in memory of its own. */
+  takeFrame(from: number): Buffer {
+    const { buf, start, pos } = this;
+    if (start === this.handed && !this.slabs.isPooled(buf)) {
+      // A long frame has its slab for itself.
+      this.slabs.disown(buf);
+      this.base += start;
+      this.buf = NO_SLAB;
+      this.start = this.pos = this.handed = 0;
+      return buf.subarray(start + from, pos);
+    }
+    const frame = Buffer.from(buf.subarray(start + from, pos));
+    this.abandonFrame();
+    return frame;
+  }
+
   /** Appends a frame that was made before. */
   append(frame: Buffer): void {
     this.reserve(frame.length);

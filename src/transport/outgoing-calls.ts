@@ -20,7 +20,7 @@ import { Writer } from "../codec/writer.js";
 import { CallTable, type Stray } from "./call-table.js";
 import type { Compressor } from "./compress.js";
 import { Leases } from "./leases.js";
-import { MessageSender, takePayload } from "./message-sender.js";
+import { MessageSender } from "./message-sender.js";
 import type { OutgoingCall, ParkedRequest } from "./outgoing-call.js";
 import type { Session } from "./session.js";
 import { LIMITS, MAX_METHOD_PATH_BYTES, type PeerLimits } from "./settings.js";
@@ -338,7 +338,7 @@ export class OutgoingCalls {
   /** Sends the request that is in the outbox in fragments. */
   private sendCut(call: OutgoingCall, method: number, flags: number): void {
     const { id } = call;
-    const payload = takePayload(this.session.outbox);
+    const payload = this.session.outbox.takeFrame(HEADER_BYTES);
     const parked = { flags: flags & ~Flag.DEADLINE, payload: payload.subarray(headBytes(flags)) };
     const sender = new MessageSender((error) => call.giveUp(error));
     sender.attach(this.session, id);
