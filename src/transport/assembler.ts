@@ -44,14 +44,10 @@ export class Assembler {
     return this.assemblies.size;
   }
 
-  /** Why the message that `buf[start, end)` begins cannot be taken; undefined if it can. Throws {@link FrameError} for a frame that cannot be. */
-  refusalOf(buf: Buffer, start: number, end: number): RpcError | undefined {
-    const id = readUint32(buf, start + 8);
-    const bytes = announcedBytes(buf, start, end);
+  /** Why a payload of `bytes` for call `id` cannot be taken; undefined if it can. Throws {@link FrameError} if one is incomplete. */
+  refusalOf(id: number, bytes: number): RpcError | undefined {
     const { maxMessageBytes, maxInFlightBytes } = this.limits;
     this.expectNone(id);
-    if (end - start - HEADER_BYTES - LENGTH_BYTES >= bytes)
-      throw broken(`call ${id}: MORE, but all ${bytes} bytes came`);
     if (bytes > maxMessageBytes) return full(`a message of ${bytes} bytes; the limit is ${maxMessageBytes}`, "never");
     if (this.announced + bytes > maxInFlightBytes)
       return full(`too many bytes of incomplete messages: the limit is ${maxInFlightBytes}`, "safe");
@@ -160,7 +156,9 @@ export function isOneWay(type: number, flags: number): boolean {
 /** The length of the whole payload, which the first frame of a cut message announces. Throws {@link FrameError}. */
 export function announcedBytes(buf: Buffer, start: number, end: number): number {
   if (end - start < HEADER_BYTES + LENGTH_BYTES) throw broken("a frame with MORE has no length");
-  return readUint32(buf, start + HEADER_BYTES);
+  const bytes = readUint32(buf, start + HEADER_BYTES);
+  if (end - start - HEADER_BYTES - LENGTH_BYTES < bytes) return bytes;
+  throw broken(`call ${readUint32(buf, start + 8)}: MORE, but all ${bytes} bytes came`);
 }
 
 /** A larger copy of what has arrived, for at least `bytes`: it doubles, and never beyond the whole. */

@@ -397,7 +397,8 @@ export class Session implements PipeSink, FrameSink {
   private onWholeMessage(type: number, buf: Buffer, start: number, end: number): void {
     if (type === FrameType.RESPONSE) {
       // It ends the call, whatever was incomplete.
-      if (this.assembler.size > 0) this.assembler.forget(readUint32(buf, start + 8));
+      if (this.assembler.size > 0 && this.isOwn(readUint32(buf, start + 8)))
+        this.assembler.forget(readUint32(buf, start + 8));
       this.outgoing.onResponse(buf, start, end);
     } else if (type === FrameType.REQUEST) {
       this.incoming.onRequest(buf, start, end);
@@ -411,11 +412,14 @@ export class Session implements PipeSink, FrameSink {
   /** The first frame of a message that is cut up: it is taken, or refused before any more of it comes. */
   private onCutMessage(type: number, buf: Buffer, start: number, end: number): void {
     const id = readUint32(buf, start + 8);
-    const refusal = this.assembler.refusalOf(buf, start, end);
+    const bytes = announcedBytes(buf, start, end);
+    // A RESPONSE for a call of its sender says nothing about that call.
+    const isStray = type === FrameType.RESPONSE && !this.isOwn(id);
+    const refusal = isStray ? undefined : this.assembler.refusalOf(id, bytes);
     let isAwaited: boolean;
     if (type === FrameType.REQUEST) isAwaited = this.incoming.onCutRequest(buf, start, refusal);
     else if (type === FrameType.RESPONSE) isAwaited = this.outgoing.onCutResponse(id, refusal);
-    else isAwaited = this.isMessageWanted(buf, start, HEADER_BYTES + announcedBytes(buf, start, end), refusal);
+    else isAwaited = this.isMessageWanted(buf, start, HEADER_BYTES + bytes, refusal);
     if (!isAwaited) return;
     // The end of a response frees its slot, whether anybody wants it or not.
     const isWanted = type !== FrameType.RESPONSE || this.outgoing.isLive(id);
