@@ -112,12 +112,13 @@ export class IncomingCalls {
     if (lease !== undefined) writeLease(this.session, index, lease);
   }
 
-  /** REQUEST, a whole one: serves the call or refuses it. */
-  onRequest(buf: Buffer, start: number, end: number): void {
+  /** REQUEST, a whole one: serves the call or refuses it. `wasCut`: {@link onCutRequest} has taken it. */
+  onRequest(buf: Buffer, start: number, end: number, wasCut: boolean): void {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
-    const refusal = this.refusalOf(method, flags, id, end - start);
+    if (wasCut) this.partial.delete(slotOf(id));
+    const refusal = this.refusalOf(method, flags, id, end - start, wasCut);
     if (refusal === undefined) this.serve(method.endpoint as Endpoint, flags, id, buf, start, end);
     else this.refuse(method.path, flags, id, refusal);
   }
@@ -127,16 +128,11 @@ export class IncomingCalls {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
-    const busy = this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES));
+    const busy = this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES), false);
     const why = refusal ?? busy;
     if (why === undefined) this.partial.set(slotOf(id), id);
     else this.refuse(method.path, flags, id, why);
     return why === undefined;
-  }
-
-  /** The last fragment of a request has come; {@link onRequest} follows. */
-  onArrived(id: number): void {
-    this.partial.delete(slotOf(id));
   }
 
   /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
@@ -240,8 +236,14 @@ export class IncomingCalls {
     freeCalls.give(call);
   }
 
-  /** Why the call cannot run; undefined if it can. Throws {@link FrameError} for an id that is in use. */
-  private refusalOf(method: DefinedMethod, flags: number, id: number, bytes: number): RpcError | undefined {
+  /** Why the call cannot run; undefined if it can. It takes a lease unless it `hasLease`. Throws {@link FrameError} for an id that is in use. */
+  private refusalOf(
+    method: DefinedMethod,
+    flags: number,
+    id: number,
+    bytes: number,
+    hasLease: boolean,
+  ): RpcError | undefined {
     const { limits } = this.session;
     const { budget } = this.acceptor;
     const isOneWay = (flags & Flag.ONE_WAY) !== 0;
@@ -253,7 +255,8 @@ export class IncomingCalls {
     if (budget.running >= budget.limit) return full("calls of the server", budget.limit);
     if (this.session.isOverfull) return full("bytes that wait for the caller to read", limits.maxUnsentBytes);
     if (this.inFlightBytes + bytes > limits.maxInFlightBytes) return full("request bytes", limits.maxInFlightBytes);
-    if (this.grants !== undefined && !this.grants.take(method.path)) return full("calls for the leases given", 0);
+    if (this.grants !== undefined && !hasLease && !this.grants.take(method.path))
+      return full("calls for the leases given", 0);
     method.endpoint ??= this.acceptor.find(method.path);
     if (method.endpoint === undefined) return localError(Code.UNIMPLEMENTED, "no such method at this server", "never");
     return (flags & SHAPE_FLAGS) === Flag.END ? undefined : shapeRefusal(method.endpoint, flags);

@@ -384,7 +384,7 @@ export class Session implements PipeSink, FrameSink {
     if (this.assembler.size > 0 && type !== FrameType.RESPONSE && !isOneWay(type, flags))
       this.assembler.expectNone(readUint32(buf, start + 8));
     if (type === FrameType.MESSAGE && !this.isMessageWanted(buf, start, end - start, undefined)) return;
-    this.onWholeMessage(type, buf, start, end);
+    this.onWholeMessage(type, buf, start, end, false);
   }
 
   /** A MESSAGE of `bytes`, header included, begins: it costs its stream credit, and ends its call if it cannot be taken. */
@@ -394,14 +394,14 @@ export class Session implements PipeSink, FrameSink {
     return calls.onMessageBegin(id, buf[start + 5] as number, bytes, refusal);
   }
 
-  private onWholeMessage(type: number, buf: Buffer, start: number, end: number): void {
+  private onWholeMessage(type: number, buf: Buffer, start: number, end: number, wasCut: boolean): void {
     if (type === FrameType.RESPONSE) {
       // It ends the call, whatever was incomplete.
       if (this.assembler.size > 0 && this.isOwn(readUint32(buf, start + 8)))
         this.assembler.forget(readUint32(buf, start + 8));
       this.outgoing.onResponse(buf, start, end);
     } else if (type === FrameType.REQUEST) {
-      this.incoming.onRequest(buf, start, end);
+      this.incoming.onRequest(buf, start, end, wasCut);
     } else if (this.isOwn(readUint32(buf, start + 8))) {
       this.outgoing.onMessage(buf, start, end);
     } else {
@@ -442,10 +442,9 @@ export class Session implements PipeSink, FrameSink {
       if (type === FrameType.RESPONSE) this.outgoing.onLateResponse(id);
       return;
     }
-    if (type === FrameType.REQUEST) this.incoming.onArrived(id);
     const { arrivedAt: chunkArrivedAt } = this;
     this.arrivedAt = arrivedAt;
-    this.onWholeMessage(type, frame, 0, bytes);
+    this.onWholeMessage(type, frame, 0, bytes, true);
     this.arrivedAt = chunkArrivedAt;
   }
 
