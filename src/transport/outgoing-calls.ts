@@ -10,6 +10,7 @@ import {
   HEADER_BYTES,
   readArg,
   readUint32,
+  slotOf,
   writeUint32,
 } from "../codec/frame.js";
 import { DecodeError } from "../codec/message.js";
@@ -90,7 +91,11 @@ export class OutgoingCalls {
     const { maxCalls, streamWindowBytes, leases } = this.session.peer;
     if (leases) this.leases = new Leases();
     this.table.limit(maxCalls);
-    for (const call of this.table.live()) call.stream?.sender.onWindow(streamWindowBytes);
+    for (const { id, stream } of this.table.live()) {
+      if (slotOf(id) < maxCalls) stream?.sender.onWindow(streamWindowBytes);
+      // It will be refused, and can then be made again because nothing but its REQUEST has left.
+      else stream?.sender.detach();
+    }
   }
 
   /** True once the peer has said that calls need a lease. */
