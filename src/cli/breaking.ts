@@ -14,8 +14,8 @@ import { UsageError } from "./usage.js";
 
 const HELP = `sluice breaking <files or folders>... --against <dir or git ref>
 
-Finds changes that break programs made from the old manifests, on the wire or in JSON: numbers, types and names of
-fields and enum values, oneofs, what was removed without "reserved", rpcs, packages, files.
+Finds changes that break programs made from the old manifests, on the wire or in JSON: numbers, types, names and
+defaults of fields, numbers and names of enum values, oneofs, what was removed without "reserved", rpcs, packages, files.
 
       --against <dir|ref>  the manifests as they were: a folder that stands for the first root, or a branch, tag or commit
   -I, --include <dir>      a folder that imports are relative to; may be repeated (as for sluice generate)
