@@ -11,3 +11,8 @@ export function median(values: readonly number[]): number {
 export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
+
+/** Four significant digits, so that a file of rows can be read and compared. */
+export function round(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,17 +1,11 @@
 // One cell of the benchmark: a system in a mode at a payload and a number of calls in flight. Measuring one starts a
-// server and a client process for it alone, each on a core of its own, so that no cell inherits another's heap or
-// compiled code.
+// server and a client process for it alone.
 
-import { Child } from "../lib/child.js";
-import type { ClientResult, FromClient, FromServer, Sample, ToServer } from "./messages.js";
+import { measurePair, type PairMeasurement } from "../lib/pair.js";
+import { type ClientResult, cpuShare, type ServerReport } from "./messages.js";
 import type { BenchOptions } from "./options.js";
 import type { Mode } from "./peer.js";
 import type { System } from "./peers.js";
-
-const SERVER_CORE = 0;
-const CLIENT_CORE = 1;
-/** What starting, a sample or the last calls may take beyond the time the load itself takes. */
-const PATIENCE_MS = 15_000;
 
 /** What is measured. */
 export interface Cell {
@@ -36,64 +30,31 @@ export interface Measurement {
   readonly firstError: string | undefined;
 }
 
-type ServerChild = Child<FromServer>;
-type ClientChild = Child<FromClient>;
-
 /** Measures a cell once. Rejects when a process fails or does not answer in time; leaves no process behind. */
-export async function measureCell(cell: Cell, options: BenchOptions): Promise<Measurement> {
-  const server: ServerChild = Child.start(new URL("./server-process.js", import.meta.url), [cell.system], SERVER_CORE);
-  try {
-    const { address } = await server.receive("listening", PATIENCE_MS);
-    return await measureAgainst(server, address, cell, options);
-  } finally {
-    await server.stop();
-  }
-}
-
-async function measureAgainst(
-  server: ServerChild,
-  address: string,
-  cell: Cell,
-  { longestWarmupSeconds, seconds }: BenchOptions,
-): Promise<Measurement> {
+export async function measureCell(cell: Cell, { longestWarmupSeconds, seconds }: BenchOptions): Promise<Measurement> {
   const { system, mode, payloadBytes, outstanding } = cell;
-  const numbers = [payloadBytes, outstanding, longestWarmupSeconds * 1000, seconds * 1000];
-  const args = [system, mode, address, ...numbers.map(String)];
-  const client: ClientChild = Child.start(new URL("./client-process.js", import.meta.url), args, CLIENT_CORE);
-  try {
-    await client.receive("window-began", longestWarmupSeconds * 1000 + PATIENCE_MS);
-    const before = await sampleServer(server);
-    await client.receive("window-ended", seconds * 1000 + PATIENCE_MS);
-    const after = await sampleServer(server);
-    const { result } = await client.receive("finished", PATIENCE_MS);
-    return combine(result, before.sample, after);
-  } finally {
-    await client.stop();
-  }
+  const warmupMs = longestWarmupSeconds * 1000;
+  const windowMs = seconds * 1000;
+  const numbers = [payloadBytes, outstanding, warmupMs, windowMs];
+  const server = { module: new URL("./server-process.js", import.meta.url), args: [system] };
+  const client = {
+    module: new URL("./client-process.js", import.meta.url),
+    args: [system, mode, ...numbers.map(String)],
+  };
+  return combine(await measurePair<ServerReport, ClientResult>(server, client, { warmupMs, windowMs }));
 }
 
-type ServerReport = Extract<FromServer, { type: "sampled" }>;
-
-async function sampleServer(server: ServerChild): Promise<ServerReport> {
-  server.send({ type: "sample" } satisfies ToServer);
-  return await server.receive("sampled", PATIENCE_MS);
-}
-
-/**
- * The server is sampled a little after the client's window begins and ends, so its CPU is taken as a rate over its own
- * time between the samples, not as an amount.
- */
-function combine(result: ClientResult, before: Sample, { sample: after, connections }: ServerReport): Measurement {
+/** The server's CPU is taken as a rate over its own time between the reports, not as an amount. */
+function combine({ result, before, after }: PairMeasurement<ServerReport, ClientResult>): Measurement {
   const callsPerUs = result.calls / result.elapsedUs;
-  const serverCpuShare = (after.cpuUs - before.cpuUs) / (after.atUs - before.atUs);
   return {
     callsPerSecond: callsPerUs * 1e6,
     p50Us: result.p50Us,
     p99Us: result.p99Us,
     clientCpuUsPerCall: result.cpuUs / result.calls,
-    serverCpuUsPerCall: serverCpuShare / callsPerUs,
-    connections: connections.peak,
-    connectionsOpened: connections.opened,
+    serverCpuUsPerCall: cpuShare(before.sample, after.sample) / callsPerUs,
+    connections: after.connections.peak,
+    connectionsOpened: after.connections.opened,
     errors: result.errors,
     firstError: result.firstError,
   };

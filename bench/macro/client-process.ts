@@ -2,46 +2,34 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "../lib/bounded.js";
-import { onParent, sendToParent } from "../lib/child.js";
+import { awaitGo, tellParent } from "../lib/pair.js";
+import { warmUp } from "../lib/warm-up.js";
 import { Load } from "./load.js";
-import { type ClientResult, type FromClient, sample } from "./messages.js";
+import { type ClientResult, sample } from "./messages.js";
 import type { Mode } from "./peer.js";
 import { loadPeer, type System } from "./peers.js";
 
 const CONNECT_MS = 5000;
 const DRAIN_MS = 10_000;
-/** Warm-up goes in steps of this length. */
-const STEP_MS = 200;
-/** It is over when this many steps in a row were hardly faster than the fastest before them. */
-const LEVEL_STEPS = 3;
-const HARDLY = 1.05;
 
-const [system, mode, address, ...numbers] = process.argv.slice(2) as [System, Mode, string, ...string[]];
-const [payloadBytes, outstanding, longestWarmupMs, windowMs] = numbers.map(Number) as [number, number, number, number];
-
-const send = (message: FromClient): void => sendToParent(message);
-
-/** Runs load until the rate rises no more: some systems need a few hundred calls for that, others many thousands. */
-async function warmUp(load: Load): Promise<void> {
-  let fastest = 0;
-  let level = 0;
-  for (let spentMs = 0; spentMs < longestWarmupMs && level < LEVEL_STEPS; spentMs += STEP_MS) {
-    const before = load.completed;
-    await sleep(Math.min(STEP_MS, longestWarmupMs - spentMs));
-    const calls = load.completed - before;
-    level = calls <= fastest * HARDLY ? level + 1 : 0;
-    fastest = Math.max(fastest, calls);
-  }
-}
+const [system, mode, payload, calls, warmup, window, address] = process.argv.slice(2) as [
+  System,
+  Mode,
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 
 /** What one window gave; errors are counted from the first call to the last. */
 async function measure(load: Load): Promise<Omit<ClientResult, "errors" | "firstError">> {
   load.latencies.reset();
   const before = { ...sample(), calls: load.completed };
-  send({ type: "window-began" });
-  await sleep(windowMs);
+  tellParent({ type: "window-began" });
+  await sleep(Number(window));
   const after = { ...sample(), calls: load.completed };
-  send({ type: "window-ended" });
+  tellParent({ type: "window-ended" });
   return {
     calls: after.calls - before.calls,
     elapsedUs: after.atUs - before.atUs,
@@ -51,13 +39,14 @@ async function measure(load: Load): Promise<Omit<ClientResult, "errors" | "first
   };
 }
 
-onParent(() => {});
 const peer = await loadPeer(system);
 const client = await within(peer.connect(address, mode), CONNECT_MS, `a connection of ${system}`);
-const load = new Load(client, payloadBytes, outstanding);
+const load = new Load(client, Number(payload), Number(calls));
+await awaitGo();
 load.start();
-await warmUp(load);
+await warmUp(() => load.completed, Number(warmup));
 const measured = await measure(load);
 await within(load.stop(), DRAIN_MS, `the last calls of ${system}`);
 await client.close();
-send({ type: "finished", result: { ...measured, errors: load.errors, firstError: load.firstError } });
+const result: ClientResult = { ...measured, errors: load.errors, firstError: load.firstError };
+tellParent({ type: "finished", result });

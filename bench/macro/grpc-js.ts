@@ -1,40 +1,12 @@
-// @grpc/grpc-js, as its users run it: default settings, one channel, messages through protobufjs's compiled encoder
-// and decoder on both sides. protobufjs reads 64-bit numbers as Long objects; the client turns them into the bigints
-// of the benchmark's message by their two halves, which costs next to nothing. The server returns what it decoded.
+// @grpc/grpc-js, as its users run it: default settings, one channel, messages through protobufjs. The client turns them
+// into the benchmark's message; the server returns what it decoded.
 
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import {
-  Client,
-  credentials,
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type sendUnaryData,
-} from "@grpc/grpc-js";
-import protobuf from "protobufjs";
+import type { Client, MethodDefinition, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { codecOf, connectGrpc, fromWire, loadProto, serveGrpc, toWire, type WireMessage } from "./grpc.js";
 import type { EchoCaller, EchoMessage, EchoServer, Peer } from "./peer.js";
 
-/** The halves of a 64-bit number: what protobufjs takes, and what its Long is. */
-interface Long {
-  readonly low: number;
-  readonly high: number;
-  readonly unsigned: boolean;
-}
-
-interface WireMessage {
-  readonly id: Long;
-  readonly name: string;
-  readonly payload: Uint8Array;
-}
-
-const PROTO = locate("bench/proto/bench/v1/echo.proto");
-
-const type = protobuf.loadSync(PROTO).lookupType("bench.v1.EchoMessage");
-const encode = (message: WireMessage): Buffer => type.encode(message).finish() as Buffer;
-const decode = (bytes: Buffer): WireMessage => type.decode(bytes) as unknown as WireMessage;
+const type = loadProto("bench/v1/echo.proto").lookupType("bench.v1.EchoMessage");
+const { encode, decode } = codecOf<WireMessage>(type);
 
 const echo: MethodDefinition<WireMessage, WireMessage> = {
   path: "/bench.v1.Echo/Echo",
@@ -45,33 +17,11 @@ const echo: MethodDefinition<WireMessage, WireMessage> = {
   responseSerialize: encode,
   responseDeserialize: decode,
 };
-const service: ServiceDefinition = { echo };
-
-const halves = new Int32Array(2);
-const whole = new BigUint64Array(halves.buffer);
-
-function toLong(value: bigint): Long {
-  whole[0] = value;
-  return { low: halves[0]!, high: halves[1]!, unsigned: true };
-}
-
-function toBigint({ low, high }: Long): bigint {
-  halves[0] = low;
-  halves[1] = high;
-  return whole[0]!;
-}
 
 async function serve(): Promise<EchoServer> {
-  const server = new Server();
   const handle = (call: ServerUnaryCall<WireMessage, WireMessage>, reply: sendUnaryData<WireMessage>): void =>
     reply(null, call.request);
-  server.addService(service, { echo: handle });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
+  return await serveGrpc({ echo }, { echo: handle });
 }
 
 class GrpcCaller implements EchoCaller {
@@ -81,13 +31,12 @@ class GrpcCaller implements EchoCaller {
     this.client = client;
   }
 
-  echo({ id, name, payload }: EchoMessage): Promise<EchoMessage> {
-    const request: WireMessage = { id: toLong(id), name, payload };
+  echo(message: EchoMessage): Promise<EchoMessage> {
+    const request = toWire(message);
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(echo.path, encode, decode, request, (error, reply) => {
-        if (error === null && reply !== undefined) {
-          resolve({ id: toBigint(reply.id), name: reply.name, payload: reply.payload });
-        } else reject(error ?? new Error("no reply"));
+        if (error === null && reply !== undefined) resolve(fromWire(reply));
+        else reject(error ?? new Error("no reply"));
       });
     });
   }
@@ -98,22 +47,8 @@ class GrpcCaller implements EchoCaller {
 }
 
 async function connect(address: string): Promise<EchoCaller> {
-  const client = new Client(address, credentials.createInsecure());
-  await new Promise<void>((resolve, reject) => {
-    client.waitForReady(Date.now() + 5000, (error) =>
-      error === undefined || error === null ? resolve() : reject(error),
-    );
-  });
-  return new GrpcCaller(client);
+  return new GrpcCaller(await connectGrpc(address));
 }
 
 /** grpc-js, as the benchmark runs it. */
 export const grpcJs: Peer = { serve, connect };
-
-/** Finds a file of this project from wherever this module runs: as a source, or compiled into a folder of its own. */
-function locate(path: string): string {
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    if (existsSync(join(folder, path))) return join(folder, path);
-  }
-  throw new Error(`${path} is in no folder above ${import.meta.dirname}`);
-}

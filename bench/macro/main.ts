@@ -1,11 +1,13 @@
-// `npm run bench`: measures the same unary echo through every system asked for, and shows them side by side. It owns
-// the order of measurements: cells are interleaved over rounds, every second round backwards, so that a machine that
-// slows down or speeds up does so for all of them. Ends with a non-zero code if any call failed.
+// `npm run bench`: measures the same unary echo through every system asked for, and shows them side by side. Ends with a
+// non-zero code if any call failed.
 
 import { writeFileSync } from "node:fs";
+import { runProgram, UsageError } from "../lib/arguments.js";
+import { makeHeader } from "../lib/header.js";
+import { measureInRounds } from "../lib/rounds.js";
 import { type Cell, type Measurement, measureCell } from "./cell.js";
-import { type BenchOptions, parseOptions, USAGE, UsageError } from "./options.js";
-import { formatReport, makeHeader, makeRow, type Report } from "./report.js";
+import { type BenchOptions, parseOptions, USAGE } from "./options.js";
+import { formatReport, makeRow, type Report } from "./report.js";
 
 /** Every cell of a run; systems that do the same work stand together. */
 function cellsOf({ payloadBytes, outstanding, modes, peers }: BenchOptions): Cell[] {
@@ -19,20 +21,6 @@ function cellsOf({ payloadBytes, outstanding, modes, peers }: BenchOptions): Cel
   return works.flatMap((work) => variants.map((variant) => ({ ...variant, ...work })));
 }
 
-async function measureAll(cells: readonly Cell[], options: BenchOptions): Promise<Measurement[][]> {
-  const measurements: Measurement[][] = cells.map(() => []);
-  const order = cells.map((_, index) => index);
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const index of round % 2 === 1 ? order : order.toReversed()) {
-      const cell = cells[index]!;
-      const measured = await measureCell(cell, options);
-      measurements[index]!.push(measured);
-      showProgress(round, cell, measured);
-    }
-  }
-  return measurements;
-}
-
 function showProgress(round: number, cell: Cell, { callsPerSecond, errors, firstError }: Measurement): void {
   const { system, mode, payloadBytes, outstanding } = cell;
   const what = `round ${round}  ${system} ${mode}, ${payloadBytes} bytes x${outstanding}`;
@@ -44,9 +32,13 @@ async function run(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   const cells = cellsOf(options);
   if (cells.length === 0) throw new UsageError("nothing to measure: name at least one mode or peer");
-  const measurements = await measureAll(cells, options);
+  const measurements = await measureInRounds(cells, options.rounds, async (cell, round) => {
+    const measured = await measureCell(cell, options);
+    showProgress(round, cell, measured);
+    return measured;
+  });
   const report: Report = {
-    header: makeHeader(args),
+    header: makeHeader("bench", args),
     rows: cells.map((cell, index) => makeRow(cell, measurements[index]!)),
   };
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -54,10 +46,4 @@ async function run(args: readonly string[]): Promise<number> {
   return report.rows.some((row) => row.errors > 0) ? 1 : 0;
 }
 
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  const usage = error instanceof UsageError ? `\n${USAGE}` : "";
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${usage}\n`);
-  process.exitCode = 1;
-}
+await runProgram(USAGE, run);

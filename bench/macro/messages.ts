@@ -14,13 +14,16 @@ export function sample(): Sample {
   return { atUs: performance.now() * 1000, cpuUs: user + system };
 }
 
-/** From the server process. */
-export type FromServer =
-  | { readonly type: "listening"; readonly address: string }
-  | { readonly type: "sampled"; readonly sample: Sample; readonly connections: ConnectionCounts };
+/** How much of one core a process has used between two samples: 1 is all of it. */
+export function cpuShare(before: Sample, after: Sample): number {
+  return (after.cpuUs - before.cpuUs) / (after.atUs - before.atUs);
+}
 
-/** To the server process. */
-export type ToServer = { readonly type: "sample" };
+/** What a server process says of itself. */
+export interface ServerReport {
+  readonly sample: Sample;
+  readonly connections: ConnectionCounts;
+}
 
 /** TCP connections as the server process saw them, whichever system made them. */
 export interface ConnectionCounts {
@@ -29,12 +32,6 @@ export interface ConnectionCounts {
   /** The most that were open at once. */
   readonly peak: number;
 }
-
-/** From the client process. */
-export type FromClient =
-  | { readonly type: "window-began" }
-  | { readonly type: "window-ended" }
-  | { readonly type: "finished"; readonly result: ClientResult };
 
 /** What a client process measured in its window. */
 export interface ClientResult {

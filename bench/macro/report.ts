@@ -1,9 +1,7 @@
-// What a run leaves: rows (medians over its rounds), the header that says where they come from, and the tables that
-// show them with their ratios.
+// What a run leaves: rows (medians over its rounds), and the tables that show them with their ratios.
 
-import { availableParallelism, cpus } from "node:os";
-import { canPin } from "../lib/child.js";
-import { median, spread } from "../lib/statistics.js";
+import { formatHeader, type Header } from "../lib/header.js";
+import { median, round, spread } from "../lib/statistics.js";
 import {
   type Column,
   formatBars,
@@ -34,33 +32,10 @@ export interface Row extends Cell {
   readonly errors: number;
 }
 
-/** Where rows come from. */
-export interface Header {
-  readonly command: string;
-  readonly date: string;
-  readonly node: string;
-  readonly cpu: string;
-  readonly cores: number;
-  /** Whether client and server were kept on a core each. */
-  readonly pinned: boolean;
-}
-
 /** What is written with `--json`. */
 export interface Report {
   readonly header: Header;
   readonly rows: readonly Row[];
-}
-
-/** Describes this machine, and the run that `args` asked for. */
-export function makeHeader(args: readonly string[]): Header {
-  return {
-    command: ["npm run bench --", ...args].join(" "),
-    date: new Date().toISOString(),
-    node: process.version,
-    cpu: cpus()[0]?.model.trim() ?? "unknown",
-    cores: availableParallelism(),
-    pinned: canPin,
-  };
 }
 
 /** The medians of a cell's measurements, of which there is at least one. */
@@ -82,11 +57,6 @@ export function makeRow(cell: Cell, measurements: readonly Measurement[]): Row {
   };
 }
 
-/** Four significant digits, so that a file of rows can be read and compared. */
-function round(value: number): number {
-  return Number(value.toPrecision(4));
-}
-
 const COLUMNS: readonly Column[] = [
   { title: "system", align: "left" },
   { title: "mode", align: "left" },
@@ -106,9 +76,7 @@ const COLUMNS: readonly Column[] = [
 
 /** The lines that show a report to a person: a table and a chart for each payload and number of calls in flight. */
 export function formatReport({ header, rows }: Report): string[] {
-  const { node, cpu, cores, pinned, date, command } = header;
-  const machine = `Node ${node}, ${cpu}, ${cores} cores, ${pinned ? "client and server on a core each" : "not pinned"}`;
-  return [command, machine, date, ...groups(rows).flatMap(formatGroup)];
+  return [...formatHeader(header), ...groups(rows).flatMap(formatGroup)];
 }
 
 /** Rows that did the same work side by side. */

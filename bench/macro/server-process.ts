@@ -3,8 +3,8 @@
 
 import { subscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
-import { onParent, sendToParent } from "../lib/child.js";
-import { type FromServer, sample } from "./messages.js";
+import { serveParent } from "../lib/pair.js";
+import { type ServerReport, sample } from "./messages.js";
 import { loadPeer, type System } from "./peers.js";
 
 const [system] = process.argv.slice(2) as [System];
@@ -20,8 +20,6 @@ subscribe("net.server.socket", (message) => {
   socket.once("close", () => open--);
 });
 
-const send = (message: FromServer): void => sendToParent(message);
 const peer = await loadPeer(system);
 const server = await peer.serve();
-onParent(() => send({ type: "sampled", sample: sample(), connections: { opened, peak } }));
-send({ type: "listening", address: server.address });
+serveParent(server.address, (): ServerReport => ({ sample: sample(), connections: { opened, peak } }));

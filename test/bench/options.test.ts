@@ -1,7 +1,8 @@
 // The benchmark's command line: its defaults, its lists, and what it refuses.
 
 import { describe, expect, it } from "vitest";
-import { parseOptions, UsageError } from "../../bench/macro/options.js";
+import { UsageError } from "../../bench/lib/arguments.js";
+import { parseOptions } from "../../bench/macro/options.js";
 
 describe("parseOptions", () => {
   it("measures everything at three numbers of outstanding calls when nothing is said", () => {
