@@ -131,7 +131,7 @@ export abstract class Carrier implements SessionOwner {
     for (const pause of this.pauses) pause.end();
     for (let call = this.queue.shift(); call !== undefined; call = this.queue.shift()) call.fail(this.closedError);
     for (const session of this.sessions) session.finish();
-    const timer = this.clock.setTimer(() => this.destroyAll(), graceMs, true);
+    const timer = this.clock.setTimer(() => this.cancelAll(), graceMs, true);
     await this.whenEmpty();
     this.clock.clearTimer(timer);
   }
@@ -206,8 +206,9 @@ export abstract class Carrier implements SessionOwner {
     });
   }
 
-  private destroyAll(): void {
-    for (const session of this.sessions) session.destroy(this.closedError as RpcError);
+  /** The grace period is over. */
+  private cancelAll(): void {
+    for (const session of this.sessions) session.cancelAll(this.closedError as RpcError);
   }
 
   private get isEmpty(): boolean {

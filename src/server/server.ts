@@ -204,10 +204,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   private cancelAll(): void {
     this.isOver = true;
     const error = localError(Code.UNAVAILABLE, "the server is shutting down", "unsafe");
-    for (const session of this.sessions) {
-      session.incoming.cancelAll(error);
-      session.finish();
-    }
+    for (const session of this.sessions) session.cancelAll(error);
   }
 }
 

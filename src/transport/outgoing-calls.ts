@@ -265,6 +265,11 @@ export class OutgoingCalls {
     endFrame(outbox, FrameType.CANCEL, 0, code, call.id);
   }
 
+  /** Nobody waits for the answers any more: every call ends with `error`, and the peer is told. */
+  cancelAll({ code, message }: RpcError): void {
+    for (const call of this.table.live()) call.giveUp(localError(code, `${call.method.path}: ${message}`, "unsafe"));
+  }
+
   /**
    * The peer answers no more: calls that may have reached it fail with `error`, the others are handed back; so are those
    * whose request is still here if the peer `ranNothing`.

@@ -241,6 +241,16 @@ export class Session implements PipeSink, FrameSink {
     this.endIfDone();
   }
 
+  /** Ends the connection now: the calls of both directions end with `error`, and the peer hears of it. */
+  cancelAll(error: RpcError): void {
+    if (!this.isOpen) return;
+    this.isDraining = true;
+    this.closeError = error;
+    this.incoming.cancelAll(error);
+    this.outgoing.cancelAll(error);
+    this.end();
+  }
+
   /** Closes now: pending calls fail with `error`, whoever waits for an answer gets none. */
   destroy(error: RpcError): void {
     if (this.currentState === "closed") return;

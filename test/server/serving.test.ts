@@ -100,7 +100,7 @@ describe("handlers", () => {
     expect((await rig.current.now(Promise.all(others))).map(({ id }) => id)).toEqual([2n, 3n]);
   });
 
-  it("hear of the deadline and of a lost connection by their signal", async () => {
+  it("hear by their signal of the deadline, and of a caller that closes its channel", async () => {
     const reasons: RpcError[] = [];
     await rig.current.serve({
       hold: (request, ctx) =>
@@ -119,7 +119,7 @@ describe("handlers", () => {
     await rig.current.clock.advance(1);
     void channel.close({ graceMs: 0 });
     await rig.current.after(10, lost);
-    expect(reasons.map(({ code }) => code)).toEqual([Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE]);
+    expect(reasons.map(({ code }) => code)).toEqual([Code.DEADLINE_EXCEEDED, Code.CANCELLED]);
   });
 
   it("see the remaining time, the peer and the method", async () => {
