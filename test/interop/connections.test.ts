@@ -6,6 +6,7 @@ import { failure } from "../support/rig.js";
 import { TestServiceClient } from "./gen/grpc/testing/test.js";
 import { type Handlers, onEachTransport } from "./stage.js";
 import { collect, Gate, sendMany, sizesOf, standsStill, untilAborted, zeros } from "./streams.js";
+import { WireTap } from "./wire-tap.js";
 
 const MODES: readonly Mode[] = ["pipelined", "pooled", "short"];
 const sized = (bytes: number) => ({ payload: { body: zeros(bytes) } });
@@ -311,6 +312,25 @@ onEachTransport((it) => {
     for (const { response } of waiting) expect(await response).toEqual({ aggregatedPayloadSize: 3 });
     expect(second.server.stats().callsServed).toBe(5);
     expect(server.stats().callsServed).toBe(1);
+  });
+
+  it("a caller that is gone without a word is noticed: at once where it was to send more, else by heartbeat", async (stage) => {
+    const contexts: CallContext[] = [];
+    const liveness = { heartbeatIntervalMs: 600, heartbeatTimeoutMs: 100 };
+    const { server, address } = await stage.serve(waitingFor(new Gate(), contexts), liveness);
+    const wire = new WireTap();
+    const client = new TestServiceClient(stage.connect(address, { network: wire.wrap(stage.network) }));
+    const calls = [client.streamingInputCall().response, client.streamingOutputCall({}).trailers, client.unaryCall({})];
+    await stage.until("all are served", () => contexts.length === 3);
+    const goneAt = stage.clock.now();
+    wire.cut();
+    await Promise.allSettled(calls);
+    const [upload, ...others] = contexts;
+    await stage.until("the upload has ended", () => upload?.isCancelled === true);
+    expect(stage.clock.now() - goneAt).toBeLessThan(600);
+    await stage.until("the others have ended", () => others.every(({ isCancelled }) => isCancelled));
+    for (const { signal } of contexts) expect(signal.reason).toMatchObject({ code: Code.UNAVAILABLE });
+    await stage.until("the handlers have ended", () => server.stats().running === 0);
   });
 
   it("a stream whose connection breaks before anything of it has left goes on at the next one", async (stage) => {

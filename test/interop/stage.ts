@@ -10,6 +10,7 @@ import {
   type Channel,
   type Clock,
   type ConnectOptions,
+  type Network,
   type Server,
   type ServerOptions,
   Service,
@@ -55,6 +56,8 @@ export interface StartOptions {
 export abstract class Stage {
   readonly tap: WireTap = new WireTap();
   abstract readonly clock: Clock;
+  /** What servers and channels are on; that of the servers is watched by {@link tap}. */
+  abstract readonly network: Network;
 
   /** A server that does not listen, on a network that {@link tap} watches. */
   abstract createServer(options?: ServerOptions): Server;
@@ -94,6 +97,7 @@ export abstract class Stage {
 /** Over real sockets, on the real clock. */
 class SocketStage extends Stage {
   readonly clock: Clock = systemClock;
+  readonly network: Network = socketNetwork;
   private readonly tracker = new Tracker();
   private readonly nextAddress: () => string;
 
@@ -103,7 +107,7 @@ class SocketStage extends Stage {
   }
 
   createServer(options: ServerOptions = {}): Server {
-    return this.tracker.createServer({ network: this.tap.wrap(socketNetwork), ...options });
+    return this.tracker.createServer({ network: this.tap.wrap(this.network), ...options });
   }
 
   newAddress(): string {
@@ -133,8 +137,12 @@ class MemoryStage extends Stage {
     return this.rig.clock;
   }
 
+  get network(): Network {
+    return this.rig.network;
+  }
+
   createServer(options: ServerOptions = {}): Server {
-    return this.rig.createServer({}, { network: this.tap.wrap(this.rig.network), ...options });
+    return this.rig.createServer({}, { network: this.tap.wrap(this.network), ...options });
   }
 
   newAddress(): string {

@@ -1,5 +1,5 @@
-// What travels on a server's connections, frame by frame: how many bytes each message took, and whether it was compressed.
-// It reads frames with code of its own and keeps no payloads. It can also cut the connections it has seen.
+// What travels on the connections of a server, or of a client, frame by frame: how many bytes each message took, and whether
+// it was compressed. It reads frames with code of its own and keeps no payloads. It can also cut the connections it has seen.
 
 import { Flag, FrameType, HEADER_BYTES, PREFACE } from "../../src/codec/frame.js";
 import type { Network, Pipe, PipeSink } from "../../src/index.js";
@@ -20,19 +20,22 @@ export class Direction {
   bytes = 0;
 }
 
-/** Wraps the network of a server. */
+/** Wraps the network of a server or a client. */
 export class WireTap {
-  /** What came from clients. */
+  /** At a server: what came from clients. */
   readonly requests: Direction = new Direction();
-  /** What went to clients. */
+  /** At a server: what went to clients. */
   readonly responses: Direction = new Direction();
   private readonly pipes = new Set<Pipe>();
   private taken = 0;
 
-  /** The same network, whose accepted pipes are watched. */
+  /** The same network, whose pipes are watched. */
   wrap(network: Network): Network {
     return {
-      dial: (address) => network.dial(address),
+      dial: (address) => {
+        const dialing = network.dial(address);
+        return { pipe: dialing.pipe.then((pipe) => this.watch(pipe)), cancel: () => dialing.cancel() };
+      },
       listen: (address, onPipe) => network.listen(address, (pipe) => onPipe(this.watch(pipe))),
     };
   }
@@ -42,7 +45,7 @@ export class WireTap {
     return this.requests.messages[this.taken++];
   }
 
-  /** Breaks every connection that is open, as a lost network does. */
+  /** Closes every connection that is open, from this end and without a word, as a process does that is killed. */
   cut(): void {
     for (const pipe of this.pipes) pipe.destroy();
   }
