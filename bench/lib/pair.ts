@@ -13,7 +13,7 @@ const CLIENT_CORE = 1;
 /** What starting, a sample or the last calls may take beyond the time the load itself takes. */
 const PATIENCE_MS = 15_000;
 /** What a process may take to end; one that is profiled writes its profile then. */
-const PROFILE_GRACE_MS = 10_000;
+const GRACE_MS = 10_000;
 
 /** A program to run and its arguments. */
 export interface Program {
@@ -26,8 +26,8 @@ export interface PairOptions {
   /** The most that warming up may take. */
   readonly warmupMs: number;
   readonly windowMs: number;
-  /** The folder for a CPU profile of each process; none are made when undefined. */
-  readonly profileInto?: string | undefined;
+  /** Flags for Node, for both processes. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** From the server process. */
@@ -63,25 +63,23 @@ export async function measurePair<Report, Result>(
   client: Program,
   options: PairOptions,
 ): Promise<PairMeasurement<Report, Result>> {
-  const { profileInto } = options;
-  const flags = profileInto === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileInto}`];
-  const graceMs = profileInto === undefined ? undefined : PROFILE_GRACE_MS;
-  const serving: Child<FromServer<Report>> = Child.start(server.module, server.args, SERVER_CORE, flags);
+  const { nodeFlags } = options;
+  const serving: Child<FromServer<Report>> = Child.start(server.module, server.args, SERVER_CORE, nodeFlags);
   try {
     const { address } = await serving.receive("listening", PATIENCE_MS);
     const calling: Child<FromClient<Result>> = Child.start(
       client.module,
       [...client.args, address],
       CLIENT_CORE,
-      flags,
+      nodeFlags,
     );
     try {
       return await converse(serving, calling, options);
     } finally {
-      await calling.stop(graceMs);
+      await calling.stop(GRACE_MS);
     }
   } finally {
-    await serving.stop(graceMs);
+    await serving.stop(GRACE_MS);
   }
 }
 

@@ -73,7 +73,7 @@ export abstract class FrameReader {
   protected abstract onFrame(slot: number, message: EchoMessage): void;
 
   /** Takes the bytes of one read, `slab[0, end)`; they are free again afterwards. */
-  protected read(slab: Slab, end: number): void {
+  read(slab: Slab, end: number): void {
     let pos = this.restEnd > 0 ? this.finishRest(slab, end) : 0;
     while (pos + 4 <= end) {
       const next = pos + 4 + slab.view.getUint32(pos, true);

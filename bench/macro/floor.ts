@@ -4,13 +4,11 @@
 // framework adds is what its distance from here shows. What frames are is in floor-frames.ts and floor-codec.ts.
 
 import { once } from "node:events";
-import { type AddressInfo, createServer, connect as dial, type Socket } from "node:net";
-import { newSlab, slabOver } from "./floor-codec.js";
+import type { Socket } from "node:net";
+import type { Slab } from "./floor-codec.js";
 import { FrameReader, Outbox } from "./floor-frames.js";
+import { dialSocket, serveSockets } from "./floor-sockets.js";
 import type { EchoCaller, EchoMessage, EchoServer, Peer } from "./peer.js";
-
-/** What one read takes at most. A longer batch of replies comes in several reads, so that both sides work at once. */
-const READ_BYTES = 64 * 1024;
 
 /** One accepted connection: every frame is answered in the read callback, and the answers leave when it ends. */
 class ServerConnection extends FrameReader {
@@ -19,12 +17,11 @@ class ServerConnection extends FrameReader {
   constructor(socket: Socket) {
     super();
     this.outbox = new Outbox(socket);
-    socket.setNoDelay(true);
-    socket.on("error", () => socket.destroy());
-    socket.on("data", (chunk: Buffer) => {
-      this.read(slabOver(chunk), chunk.length);
-      this.outbox.flush();
-    });
+  }
+
+  override read(slab: Slab, end: number): void {
+    super.read(slab, end);
+    this.outbox.flush();
   }
 
   protected override onFrame(slot: number, message: EchoMessage): void {
@@ -53,16 +50,10 @@ class FloorClient extends FrameReader implements EchoCaller {
   private readonly freeSlots: number[] = [];
   private readonly flush = (): void => this.outbox.flush();
 
-  constructor(host: string, port: number) {
+  constructor(address: string) {
     super();
-    const incoming = newSlab(READ_BYTES);
-    const callback = (length: number): boolean => {
-      this.read(incoming, length);
-      return true;
-    };
-    this.socket = dial({ host, port, noDelay: true, onread: { buffer: incoming.bytes, callback } });
+    this.socket = dialSocket(address, (slab, end) => this.read(slab, end));
     this.outbox = new Outbox(this.socket);
-    this.socket.on("error", () => this.socket.destroy());
     this.socket.on("close", () => this.failAll(new Error("the connection was closed")));
   }
 
@@ -100,25 +91,14 @@ class FloorClient extends FrameReader implements EchoCaller {
 }
 
 async function serve(): Promise<EchoServer> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    new ServerConnection(socket);
+  return await serveSockets((socket) => {
+    const connection = new ServerConnection(socket);
+    return (slab, end) => connection.read(slab, end);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const close = (): void => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  };
-  return { address: `127.0.0.1:${port}`, close };
 }
 
 async function connect(address: string): Promise<EchoCaller> {
-  const [host, port] = address.split(":") as [string, string];
-  return await new FloorClient(host, Number(port)).connected();
+  return await new FloorClient(address).connected();
 }
 
 /** The floor, as the benchmark runs it. */
