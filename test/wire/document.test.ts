@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { availableCompressions, compressionNumbers } from "../../src/codec/compression.js";
 import {
   CloseReason,
   Flag,
@@ -16,6 +17,7 @@ import { MAX_MESSAGE_DEPTH } from "../../src/codec/message.js";
 import { MAX_METADATA_ENTRIES } from "../../src/codec/metadata.js";
 import { Code } from "../../src/codec/status.js";
 import { AGENT } from "../../src/transport/agent.js";
+import { FRAGMENT_BYTES } from "../../src/transport/message-sender.js";
 import { LINGER_MS } from "../../src/transport/session.js";
 import {
   announcement,
@@ -29,8 +31,8 @@ import {
 } from "../../src/transport/settings.js";
 import { MAX_STATUS_TEXT } from "../../src/transport/status-frame.js";
 import { chapter, protocol, table } from "./document.js";
-import { FLAGS, TYPES } from "./reference.js";
-import { exchanges, frames, malformed, metadata, settings, status, type Vector } from "./vectors.js";
+import { FLAGS, joinFrames, TYPES } from "./reference.js";
+import { cut, exchanges, frames, malformed, metadata, settings, states, status, type Vector } from "./vectors.js";
 
 const number = (text: string): number => Number(text.replaceAll(",", ""));
 /** A text as one line with single spaces. */
@@ -41,9 +43,10 @@ describe("the examples", () => {
     (match[1] as string).split(/ {2,}/).map((hex) => hex.replaceAll(" ", "")),
   );
 
-  it("are the preface, PING and PONG of the code", () => {
+  it("are the preface, PING and PONG of the code, and a request that is cut up", () => {
     const ours = [PREFACE, PING_FRAME, PONG_FRAME].map((bytes) => bytes.toString("hex"));
-    expect(examples.filter((hex) => hex !== "")).toEqual(ours);
+    expect(examples.slice(0, 3)).toEqual(ours);
+    expect(Buffer.from(joinFrames(examples.slice(3)), "hex").toString("latin1", HEADER_BYTES)).toBe("0123456789");
   });
 
   it("are among the vectors", () => {
@@ -106,6 +109,8 @@ describe("the table of settings", () => {
     ["max_calls", "maxCalls", "maxCallsPerConnection"],
     ["max_metadata_bytes", "maxMetadataBytes", "maxMetadataBytes"],
     ["max_methods", "maxMethods", "maxMethods"],
+    ["stream_window_bytes", "streamWindowBytes", "streamWindowBytes"],
+    ["connection_window_bytes", "connectionWindowBytes", "connectionWindowBytes"],
     ["min_ping_interval_ms", "minPingIntervalMs", "minPingIntervalMs"],
   ] as const;
 
@@ -113,26 +118,30 @@ describe("the table of settings", () => {
     const { initial = "", range = "", "this implementation announces": announced = "" } = row(field);
     expect(number(initial)).toBe(beforeSettings[name]);
     expect(range.split(" to ").map(number)).toEqual(LIMITS[limit].slice(1));
-    expect(number(announced)).toBe(announcement(resolveLimits(), "", "")[name]);
+    expect(number(announced)).toBe(announcement(resolveLimits(), "", "", false)[name]);
     expect(number(announced)).toBe(LIMITS[limit][0]);
   });
 
   it("what is kept by closing the connection cannot be announced below its initial value", () => {
     expect(LIMITS.maxFrameBytes[1]).toBe(beforeSettings.maxFrameBytes);
     expect(LIMITS.maxMethods[1]).toBe(beforeSettings.maxMethods);
+    expect(LIMITS.streamWindowBytes[1]).toBe(beforeSettings.streamWindowBytes);
+    expect(LIMITS.connectionWindowBytes[1]).toBe(beforeSettings.connectionWindowBytes);
   });
 
   it("the rest of the announcement is the code's", () => {
-    const announced = announcement(resolveLimits(), "me", AGENT);
+    const announced = announcement(resolveLimits(), "me", AGENT, false);
     expect(announced).toMatchObject({ minVersion: PROTOCOL_VERSION, maxVersion: PROTOCOL_VERSION });
     expect(row("min_version, max_version")["this implementation announces"]).toBe("1, 1");
-    expect(announced.maxMessageBytes).toBe(announced.maxFrameBytes);
-    expect(row("max_message_bytes")["this implementation announces"]).toBe("max_frame_bytes");
-    for (const field of ["stream_window_bytes", "connection_window_bytes"]) {
-      expect(row(field)["this implementation announces"]).toBe("0");
-      expect(row(field).range?.split(" to ").map(number)).toEqual([1, MAX_CREDIT]);
-    }
-    expect(Object.keys(announced)).not.toContain("streamWindowBytes");
+    const longest = row("max_message_bytes");
+    expect(number(longest["this implementation announces"] ?? "")).toBe(announced.maxMessageBytes);
+    expect(longest.range).toBe(`max_frame_bytes to ${LIMITS.maxMessageBytes[2].toLocaleString("en-US")}`);
+    expect(beforeSettings.maxMessageBytes).toBe(beforeSettings.maxFrameBytes);
+    expect(row("leases")).toMatchObject({ initial: "false", "this implementation announces": "false" });
+    expect(announced.leases).toBe(false);
+    expect(announced.compressions).toEqual(availableCompressions);
+    for (const name of Object.keys(compressionNumbers))
+      expect(row("compressions")["this implementation announces"]).toContain(name);
     for (const field of ["peer_id", "agent"]) expect(row(field).range).toBe(`0 to ${MAX_NAME_BYTES} bytes`);
     expect(AGENT).toMatch(/^sluice\/\d/);
   });
@@ -143,14 +152,22 @@ describe("the limits and times in the text", () => {
   const MIB = 1_048_576;
 
   it.each([
-    ["5. Settings", `a method path has 1 to ${MAX_METHOD_PATH_BYTES} bytes`],
+    ["5. Settings", `A method path has 1 to ${MAX_METHOD_PATH_BYTES} bytes`],
     ["6. Calls", `longer than ${MAX_METHOD_PATH_BYTES} bytes`],
     ["5. Settings", `a metadata block has at most ${MAX_METADATA_ENTRIES} entries`],
     ["5. Settings", `nested at most ${MAX_MESSAGE_DEPTH} deep`],
     ["5. Settings", `cuts a status text at ${MAX_STATUS_TEXT.toLocaleString("en-US")} UTF-16 units`],
     ["5. Settings", `${MAX_PING_STRIKES} pings may come too early`],
-    ["5. Settings", `take at most ${limits.maxInFlightBytes / MIB} MiB`],
-    ["5. Settings", `more than ${limits.maxUnsentBytes / MIB} MiB wait to be sent`],
+    ["5. Settings", `REQUESTs of unanswered calls on a connection take at most ${limits.maxInFlightBytes / MIB} MiB`],
+    ["5. Settings", `still to come take at most ${limits.maxInFlightBytes / MIB} MiB`],
+    ["5. Settings", `While more than ${limits.maxStreamBufferBytes / MIB} MiB of streams wait for their readers`],
+    ["5. Settings", `While more than ${limits.maxUnsentBytes / MIB} MiB wait to be sent`],
+    ["5. Settings", `the bound is ${(2 * limits.maxUnsentBytes) / MIB} MiB and the peer's \`max_frame_bytes\``],
+    ["5. Settings", `reading stops only ${limits.maxUnsentBytes / MIB} MiB above it`],
+    ["5. Settings", `for ${limits.streamStallTimeoutMs / 1000} s (\`streamStallTimeoutMs\`)`],
+    ["10. Credit", `or above ${MAX_CREDIT.toLocaleString("en-US")} is a PROTOCOL_ERROR`],
+    ["10. Credit", `by ${HEADER_BYTES} and the length of its whole payload`],
+    ["11. Fragments", `longer than ${FRAGMENT_BYTES.toLocaleString("en-US")} bytes, and`],
     ["5. Settings", `takes no byte for ${limits.slowReaderTimeoutMs / 1000} s`],
     ["2. Connection preface", `within ${limits.handshakeTimeoutMs / 1000} s (\`handshakeTimeoutMs\`)`],
     ["3. Frames", `complete ${limits.frameTimeoutMs / 1000} s (\`frameTimeoutMs\`)`],
@@ -163,9 +180,33 @@ describe("the limits and times in the text", () => {
   });
 });
 
+describe("the table of compressions", () => {
+  it("is the code's", () => {
+    const rows = table("12. Compression", "first byte");
+    expect(Object.fromEntries(rows.map((row) => [row.name, Number(row["first byte"])]))).toEqual(compressionNumbers);
+  });
+});
+
+describe("the tables of call states", () => {
+  it.each(["callee", "caller"] as const)("to the %s: every cell has vectors, and they say what it says", (to) => {
+    const first = `frame to the ${to}`;
+    const cells = table("States of a call", first).flatMap((row) =>
+      Object.entries(row)
+        .filter(([column]) => column !== first)
+        .map(([state, outcome]) => ({ to, state, frame: row[first], outcome })),
+    );
+    expect(cells.length).toBe({ callee: 8, caller: 7 }[to] * 6);
+    const tried = states.map(({ cell }) => cell).filter((cell) => cell.to === to);
+    expect(tried).toEqual(expect.arrayContaining(cells));
+    expect(cells).toEqual(expect.arrayContaining(tried));
+  });
+});
+
 it("every vector names a section that there is, and every name is used once in its file", () => {
   const files: (readonly Vector[])[] = [
     frames,
+    cut,
+    states,
     [...metadata.valid, ...metadata.invalid],
     [...status.vectors, ...status.invalid],
     [...settings.valid, ...settings.invalid],

@@ -1,15 +1,19 @@
-// One end of a connection for the replay of the vectors: the real Session on a pipe that a test writes to and reads from, on
-// virtual time, with handlers that answer when the test says so.
+// One end of a connection for the replay of the vectors: the real Session, endpoints and streams on a pipe that a test
+// writes to and reads from, on virtual time, with handlers that do what the test says when it says so.
 
 import { expect } from "vitest";
+import type { CallContext } from "../../src/call/context.js";
+import { OutgoingStream } from "../../src/call/outgoing-stream.js";
+import { StreamEndpoint } from "../../src/call/stream-endpoint.js";
+import { UnaryEndpoint } from "../../src/call/unary-endpoint.js";
 import { MessageType } from "../../src/codec/message.js";
 import { Metadata, type MetadataInit } from "../../src/codec/metadata.js";
-import { Method } from "../../src/codec/method.js";
+import { type AnyMethod, Method, type MethodKind, streamsRequests, streamsResponses } from "../../src/codec/method.js";
 import { SlabPool } from "../../src/codec/slab.js";
 import { Code, codeName, RpcError } from "../../src/codec/status.js";
 import { VirtualClock } from "../../src/testing.js";
 import { Counters } from "../../src/transport/hooks.js";
-import type { Endpoint, IncomingCall } from "../../src/transport/incoming-call.js";
+import type { Endpoint } from "../../src/transport/incoming-call.js";
 import { OutgoingCall } from "../../src/transport/outgoing-call.js";
 import type { Pipe, PipeSink } from "../../src/transport/pipe.js";
 import { Session, type SessionOwner, Side } from "../../src/transport/session.js";
@@ -18,8 +22,14 @@ import { TimerWheel } from "../../src/transport/timers.js";
 import type { Control, Entry } from "./reference.js";
 import type { SideName } from "./vectors.js";
 
-/** A path that nobody serves. */
-const MISSING = /\/Missing$/;
+/** The last part of a path that nobody serves. */
+const MISSING = "Missing";
+/** The kinds of the methods by the last part of their paths; others are unary. */
+const KINDS: { readonly [name: string]: MethodKind } = {
+  List: "server-streaming",
+  Collect: "client-streaming",
+  Chat: "bidi-streaming",
+};
 
 /** Messages are bytes here, in hex. */
 const raw: MessageType<string> = new MessageType(
@@ -92,6 +102,8 @@ class ScriptedPipe implements Pipe {
 export interface MadeCall {
   readonly call: OutgoingCall;
   readonly controller: AbortController;
+  /** Its messages, if its method has a stream. */
+  readonly stream: OutgoingStream | undefined;
   /** `"OK"` or the name of the error's code; undefined while the call is under way. */
   code?: string;
   message?: string;
@@ -100,29 +112,98 @@ export interface MadeCall {
   trailers?: readonly Entry[];
 }
 
+/** How a handler ends its call. */
+export interface Outcome {
+  readonly message?: string;
+  readonly error?: RpcError;
+  readonly headers?: readonly Entry[] | undefined;
+  readonly trailers?: readonly Entry[] | undefined;
+}
+
 /** A call that this end serves. */
 export interface ServedCall {
   readonly path: string;
+  /** The request; empty if the method takes a stream of them. */
   readonly message: string;
   readonly metadata: readonly Entry[];
   readonly deadlineMs: number;
   readonly isOneWay: boolean;
-  readonly cancelled: { readonly error: RpcError | undefined };
-  answer(outcome: {
-    message?: string;
-    error?: RpcError;
-    headers?: readonly Entry[] | undefined;
-    trailers?: readonly Entry[] | undefined;
-  }): void;
+  readonly cancelled: { error: RpcError | undefined };
+  /** The requests, if the method takes a stream of them. */
+  readonly requests: AsyncIterator<string, undefined> | undefined;
+  /** The responses, if the method answers with a stream of them. */
+  readonly responses: Responses | undefined;
+  /** Sends headers ahead of the first message. */
+  sendHeaders(headers: readonly Entry[]): void;
+  answer(outcome: Outcome): void;
+}
+
+/** A handler's responses: what the test puts in, and how far the connection has taken it. */
+export class Responses implements AsyncIterableIterator<string, undefined> {
+  private readonly given: (readonly [string, readonly Entry[] | undefined])[] = [];
+  private outcome: { readonly error: RpcError | undefined } | undefined = undefined;
+  private wake = (): void => {};
+  private readonly setHeaders: (headers: readonly Entry[]) => void;
+  /** How many the connection has asked for. */
+  asked = 0;
+
+  constructor(setHeaders: (headers: readonly Entry[]) => void) {
+    this.setHeaders = setHeaders;
+  }
+
+  /** `headers` are set just before the message is sent. */
+  push(message: string, headers?: readonly Entry[] | undefined): void {
+    this.given.push([message, headers]);
+    this.wake();
+  }
+
+  end(error: RpcError | undefined): void {
+    this.outcome = { error };
+    this.wake();
+  }
+
+  async next(): Promise<IteratorResult<string, undefined>> {
+    this.asked++;
+    while (this.given.length === 0 && this.outcome === undefined) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    const given = this.given.shift();
+    if (given !== undefined) {
+      const [value, headers] = given;
+      if (headers !== undefined) this.setHeaders(headers);
+      return { done: false, value };
+    }
+    if (this.outcome?.error !== undefined) throw this.outcome.error;
+    return { done: true, value: undefined };
+  }
+
+  return(): Promise<IteratorResult<string, undefined>> {
+    this.end(undefined);
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
 /** What a call to {@link End.call} is made of. */
 export interface CallSpec {
   readonly path: string;
-  readonly message: string;
+  /** The request; unused if the method takes a stream of them. */
+  readonly message?: string | undefined;
   readonly deadlineMs?: number | undefined;
   readonly metadata?: readonly Entry[] | undefined;
   readonly oneWay?: boolean | undefined;
+  readonly compress?: boolean | undefined;
+}
+
+/** What an {@link End} may have of its own. */
+export interface EndOptions {
+  readonly limits?: Partial<ConnectionLimits> | undefined;
+  readonly leases?: boolean | undefined;
 }
 
 /** The real Session as one side. */
@@ -134,9 +215,9 @@ export class End implements SessionOwner {
   readonly served: ServedCall[] = [];
   private readonly slabs = new SlabPool({ debug: true });
   private readonly wheel: TimerWheel;
-  private readonly methods = new Map<string, Method>();
+  private readonly methods = new Map<string, AnyMethod>();
 
-  constructor(side: SideName, limits: Partial<ConnectionLimits> = {}) {
+  constructor(side: SideName, { limits = {}, leases = false }: EndOptions = {}) {
     this.pipe = new ScriptedPipe(this.clock);
     this.wheel = new TimerWheel(this.clock);
     this.session = new Session({
@@ -145,12 +226,14 @@ export class End implements SessionOwner {
       owner: this,
       acceptor: {
         budget: { running: 0, limit: 1_000 },
-        find: (path) => (MISSING.test(path) ? undefined : this.endpoint(path)),
+        find: (path) => (path.endsWith(MISSING) ? undefined : this.endpoint(path)),
       },
       wheel: this.wheel,
       slabs: this.slabs,
       limits: resolveLimits(limits),
       hooks: { counters: this.counters, handlerFailed: () => {}, callRefused: () => {} },
+      compression: undefined,
+      leases,
       peerId: side === "dialing" ? "client-1" : "server-1",
       agent: "example/1",
     });
@@ -182,24 +265,33 @@ export class End implements SessionOwner {
   }
 
   /** Begins a call. */
-  call({ path, message, deadlineMs, metadata, oneWay = false }: CallSpec): MadeCall {
+  call({ path, message = "", deadlineMs, metadata, oneWay = false, compress }: CallSpec): MadeCall {
     const method = this.methods.get(path) ?? methodOf(path, oneWay);
     this.methods.set(path, method);
     const controller = new AbortController();
     const options = {
       signal: controller.signal,
       metadata: metadata && metadataOf(metadata),
+      compress,
       onResponseMetadata: (headers: Metadata, trailers: Metadata) => {
-        Object.assign(made, { headers: entriesOf(headers), trailers: entriesOf(trailers) });
+        Object.assign(made, { headers: made.headers ?? entriesOf(headers), trailers: entriesOf(trailers) });
       },
     };
     const expiresAt = this.clock.now() + (deadlineMs ?? Number.POSITIVE_INFINITY);
-    const made: MadeCall = { call: new OutgoingCall(method, options, this.wheel, expiresAt), controller };
-    made.call.promise.then(
+    const call = new OutgoingCall(method, options, this.wheel, expiresAt);
+    const stream = method.kind === "unary" ? undefined : new OutgoingStream(call);
+    const made: MadeCall = { call, controller, stream };
+    call.promise.then(
       (value) => Object.assign(made, { code: "OK", message: oneWay ? "" : value }),
       (error: RpcError) => Object.assign(made, { code: codeName(error.code), error }),
     );
-    this.session.outgoing.send(made.call, message);
+    stream?.headers.then(
+      (headers) => {
+        made.headers = entriesOf(headers);
+      },
+      () => {},
+    );
+    this.session.outgoing.send(call, message);
     return made;
   }
 
@@ -215,36 +307,53 @@ export class End implements SessionOwner {
     expect(this.clock.pendingTimers, "timers of the clock").toBe(0);
   }
 
+  /** Serves with the real endpoints of `src/call`; what the handler does is up to the test. */
   private endpoint(path: string): Endpoint {
-    return { path, serve: (call, buf, start, end) => this.serve(call, path, buf.toString("hex", start, end)) };
-  }
-
-  private serve(call: IncomingCall, path: string, message: string): void {
-    const cancelled: { error: RpcError | undefined } = { error: undefined };
-    const context = {
-      sentHeaders: undefined as Metadata | undefined,
-      sentTrailers: undefined as Metadata | undefined,
-      cancel: (error: RpcError) => {
-        cancelled.error = error;
+    const method = methodOf(path, false);
+    let isOneWay = false;
+    const handler = (input: unknown, context: CallContext): unknown => this.serve(method, input, context, isOneWay);
+    const Serving = method.kind === "unary" ? UnaryEndpoint : StreamEndpoint;
+    const endpoint = new Serving(method, handler);
+    return {
+      path,
+      kind: method.kind,
+      serve: (call, buf, start, end, flags) => {
+        isOneWay = call.isAnswered;
+        endpoint.serve(call, buf, start, end, flags);
       },
     };
+  }
+
+  private serve({ path, kind }: AnyMethod, input: unknown, context: CallContext, isOneWay: boolean): unknown {
+    const cancelled: { error: RpcError | undefined } = { error: undefined };
+    context.signal.addEventListener("abort", () => {
+      cancelled.error = context.signal.reason as RpcError;
+    });
     const { promise, resolve, reject } = settleable();
+    const responses = streamsResponses(kind) ? new Responses((headers) => append(context.headers, headers)) : undefined;
     this.served.push({
       path,
-      message,
-      metadata: call.metadata === undefined ? [] : entriesOf(call.metadata),
-      deadlineMs: call.expiresAt - this.session.arrivedAt,
-      isOneWay: call.isAnswered,
+      message: streamsRequests(kind) ? "" : (input as string),
+      metadata: entriesOf(context.metadata),
+      deadlineMs: context.remainingMs,
+      isOneWay,
       cancelled,
-      answer: ({ message: reply, error, headers, trailers }) => {
-        context.sentHeaders = headers && metadataOf(headers);
-        context.sentTrailers = trailers && metadataOf(trailers);
-        if (error === undefined) resolve(reply ?? "");
+      requests: streamsRequests(kind) ? (input as AsyncIterableIterator<string, undefined>) : undefined,
+      responses,
+      sendHeaders: (headers) => {
+        append(context.headers, headers);
+        context.sendHeaders();
+      },
+      answer: ({ message, error, headers, trailers }) => {
+        if (headers !== undefined) append(context.headers, headers);
+        if (trailers !== undefined) append(context.trailers, trailers);
+        responses?.end(error);
+        if (error === undefined) resolve(message ?? "");
         else reject(error);
       },
     });
-    call.context = context;
-    call.respondLater(raw as MessageType<unknown, never>, promise);
+    if (responses !== undefined) promise.catch(() => {});
+    return responses ?? promise;
   }
 }
 
@@ -278,9 +387,13 @@ export function statusOf(error: RpcError): Control {
 
 export function metadataOf(entries: readonly Entry[]): Metadata {
   const metadata = Metadata.from({} satisfies MetadataInit);
+  append(metadata, entries);
+  return metadata;
+}
+
+function append(metadata: Metadata, entries: readonly Entry[]): void {
   for (const entry of entries)
     metadata.append(entry.key, "hex" in entry ? new Uint8Array(Buffer.from(entry.hex, "hex")) : entry.value);
-  return metadata;
 }
 
 export function entriesOf(metadata: Metadata): Entry[] {
@@ -289,10 +402,10 @@ export function entriesOf(metadata: Metadata): Entry[] {
   );
 }
 
-function methodOf(path: string, oneWay: boolean): Method {
+function methodOf(path: string, oneWay: boolean): AnyMethod {
   const [service = "", name = ""] = path.split("/");
-  const spec = { name, localName: name, input: raw, output: raw, oneWay };
-  return new Method(service, spec) as unknown as Method;
+  const spec = { name, localName: name, input: raw, output: raw, oneWay, kind: KINDS[name] ?? "unary" };
+  return new Method(service, spec) as unknown as AnyMethod;
 }
 
 function settleable(): {

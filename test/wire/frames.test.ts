@@ -6,8 +6,10 @@ import { beginFrame, endFrame, Flag, FrameType, HEADER_BYTES, readArg, readUint3
 import { SlabPool } from "../../src/codec/slab.js";
 import { Splitter } from "../../src/codec/splitter.js";
 import { Writer } from "../../src/codec/writer.js";
-import { decodeFrame, encodeFrame, PREFACE_HEX, splitFrames, TYPES } from "./reference.js";
-import { frames, named } from "./vectors.js";
+import { Assembler, announcedBytes } from "../../src/transport/assembler.js";
+import { resolveLimits } from "../../src/transport/settings.js";
+import { decodeFrame, encodeFrame, joinFrames, PREFACE_HEX, splitFrames, TYPES } from "./reference.js";
+import { cut, frames, named } from "./vectors.js";
 
 /** The frames that our splitter finds behind a preface, in hex. */
 function split(hex: string, chunkBytes: number): string[] {
@@ -43,6 +45,28 @@ describe("the reference", () => {
     const message = Buffer.from(frame.payload.message as string, "hex");
     expect(message[0]).toBe(1);
     expect(gunzipSync(message.subarray(1)).toString("hex")).toBe(plain);
+  });
+});
+
+describe("frames that are cut up", () => {
+  it.each(named(cut))("%s: the reference puts them together", (_, { hex, parts }) => {
+    expect(joinFrames(parts)).toBe(hex);
+    for (const part of parts) expect(encodeFrame(decodeFrame(part))).toBe(part);
+  });
+
+  it.each(named(cut))("%s: the assembler puts them together", (_, { hex, parts }) => {
+    const [first, ...rest] = parts.map((part) => Buffer.from(part, "hex")) as [Buffer, ...Buffer[]];
+    const assembler = new Assembler(resolveLimits());
+    expect(assembler.refusalOf(readUint32(first, 8), announcedBytes(first, 0, first.length))).toBeUndefined();
+    assembler.begin(first, 0, first.length, 0, true);
+    const made = rest.map((part) => assembler.append(part, 0, part.length, 0));
+    expect(made.slice(0, -1)).toEqual(made.slice(0, -1).map(() => undefined));
+    const { frame, bytes } = made.at(-1)!;
+    const whole = Buffer.from(frame!.subarray(0, bytes));
+    // The length in the header is that of the first frame; nobody reads it again.
+    whole.writeUInt32LE(bytes - HEADER_BYTES, 0);
+    expect(whole.toString("hex")).toBe(hex);
+    expect(assembler.size).toBe(0);
   });
 });
 

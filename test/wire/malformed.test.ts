@@ -11,13 +11,14 @@ const REASONS = ["DRAIN", "PROTOCOL_ERROR", "LIMIT_EXCEEDED", "UNSUPPORTED_VERSI
 const PING = encodeFrame({ type: "PING", flags: [], arg: 0, id: 0, payload: {} });
 const PONG = encodeFrame({ type: "PONG", flags: [], arg: 0, id: 0, payload: {} });
 
-/** What `end` has sent since it was last asked. */
-const taken = (end: End) => splitFrames(end.take()).map(decodeFrame);
+/** What `end` has sent since it was last asked, but for the pings that measure the way. */
+const frames = (end: End): string[] => splitFrames(end.take()).filter((frame) => frame !== PING);
+const taken = (end: End) => frames(end).map(decodeFrame);
 
 async function prepare(side: SideName, vector: MalformedVector): Promise<{ end: End; made: MadeCall | undefined }> {
   const end = new End(side);
   await end.feed(vector.before);
-  const made = vector.receiverCalls && end.call({ path: "echo.v1.Echo/Say", message: "" });
+  const made = vector.receiverCalls && end.call({ path: vector.receiverCalls.method ?? "echo.v1.Echo/Say" });
   await end.clock.advance(0);
   expect(end.take().slice(0, PREFACE_HEX.length)).toBe(PREFACE_HEX);
   if (made !== undefined) expect(made.call.id).toBe(vector.receiverCalls?.id);
@@ -28,7 +29,7 @@ async function prepare(side: SideName, vector: MalformedVector): Promise<{ end: 
 async function expectAlive(end: End): Promise<void> {
   expect(end.session.state).toBe("open");
   await end.feed(PING);
-  expect(end.take()).toBe(PONG);
+  expect(frames(end)).toEqual([PONG]);
 }
 
 async function check(side: SideName, vector: MalformedVector, chunkBytes: number): Promise<void> {
@@ -42,7 +43,7 @@ async function check(side: SideName, vector: MalformedVector, chunkBytes: number
   } else if (closed) {
     expect(end.pipe.ended || end.pipe.destroyed).toBe(true);
   } else {
-    if (response === undefined) expect(end.take()).toBe(sends);
+    if (response === undefined) expect(frames(end).join("")).toBe(sends);
     else {
       const { id, code, flags } = response;
       expect(end.served).toHaveLength(served);
@@ -62,6 +63,6 @@ describe.each(["dialing", "accepting"] as const)("received by the %s side", (sid
 
   it.each(named(received))("%s", async (_, vector) => {
     await check(side, vector, Number.POSITIVE_INFINITY);
-    await check(side, vector, 1);
+    await check(side, vector, vector.hex.length < 100_000 ? 1 : 1_021);
   });
 });

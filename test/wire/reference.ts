@@ -7,7 +7,10 @@ export type Entry = { readonly key: string; readonly value: string } | { readonl
 /** A control message by the names of proto/sluice/wire.proto; fields that have their default are absent. */
 export type Control = { readonly [field: string]: unknown };
 
-/** What a payload holds, by type; `message` and `bytes` are hex. */
+/**
+ * What a payload holds, by type; `message` and `bytes` are hex. That of a first frame with MORE has `totalBytes` and the first
+ * `bytes` of the whole payload.
+ */
 export interface Payload {
   readonly settings?: Control;
   readonly path?: string;
@@ -283,6 +286,7 @@ function encodePayload({ type, payload: p }: Pick<ReferenceFrame, "type" | "payl
   if (type === "SETTINGS") return encodeSettings(p.settings as Control);
   if (type === "METHOD") return toHex(utf8(p.path as string));
   if (type === "FRAGMENT") return p.bytes as string;
+  if (p.totalBytes !== undefined) return number(p.totalBytes) + (p.bytes ?? "");
   if (type === "CREDIT") return number(p.increment);
   if (type === "LEASE") return number(p.ttlMs) + number(p.count);
   if (type === "GOAWAY") return encodeStatus(p.status as Control);
@@ -291,7 +295,6 @@ function encodePayload({ type, payload: p }: Pick<ReferenceFrame, "type" | "payl
     number(p.deadlineMs) +
     block(p.metadata ?? p.headers) +
     block(p.trailers) +
-    number(p.totalBytes) +
     (p.status === undefined ? (p.message ?? "") : encodeStatus(p.status))
   );
 }
@@ -304,17 +307,23 @@ function decodePayload(type: string, flags: readonly string[], arg: number, byte
   if (type === "FRAGMENT") return { bytes: rest() };
   if (type === "GOAWAY") return { status: decodeStatus(rest()) };
   const has = (flag: string): boolean => flags.includes(flag);
+  if (carriesMessage(type) && has("MORE")) return decodeCut(cursor);
   const payload: Record<string, unknown> = {};
   if (type === "CREDIT") payload.increment = cursor.integer(4);
   if (type === "LEASE") Object.assign(payload, { ttlMs: cursor.integer(4), count: cursor.integer(4) });
   if (has("DEADLINE")) payload.deadlineMs = cursor.integer(4);
   if (has("METADATA")) payload[type === "REQUEST" ? "metadata" : "headers"] = takeMetadata(cursor);
   if (has("TRAILERS")) payload.trailers = takeMetadata(cursor);
-  if (has("MORE")) payload.totalBytes = cursor.integer(4);
   if (type === "RESPONSE" && arg !== 0) payload.status = decodeStatus(rest());
   else if (carriesMessage(type) && !has("NO_MESSAGE")) payload.message = rest();
   if (cursor.left > 0) throw new FormatError(`${cursor.left} bytes too many in a ${type}`);
   return payload;
+}
+
+function decodeCut(cursor: Cursor): Payload {
+  const totalBytes = cursor.integer(4);
+  if (cursor.left >= totalBytes) throw new FormatError(`MORE, with all ${totalBytes} bytes there`);
+  return { totalBytes, bytes: toHex(cursor.take(cursor.left)) };
 }
 
 /** The bytes of a frame, in hex. */
@@ -344,6 +353,43 @@ export function decodeFrame(hex: string): ReferenceFrame {
   const type = TYPES[number] ?? `TYPE_${number}`;
   const flags = (FLAGS[type] ?? []).filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name);
   return { type, number, flags, arg, id, payload: decodePayload(type, flags, arg, cursor.take(length)) };
+}
+
+/**
+ * The first frame and the fragments, in hex, that carry the frame `hex` with these numbers of bytes of its payload; what is
+ * left goes into one more. Section 11.
+ */
+export function cutFrame(hex: string, ...bytes: readonly number[]): string[] {
+  const { type, flags, arg, id } = decodeFrame(hex);
+  const totalBytes = hex.length / 2 - 12;
+  const parts: string[] = [];
+  for (let at = 0; at < totalBytes; ) {
+    const end = Math.min(totalBytes, at + (bytes[parts.length] ?? totalBytes));
+    const part = hex.slice(24 + 2 * at, 24 + 2 * end);
+    const more = end < totalBytes ? ["MORE"] : [];
+    if (parts.length > 0)
+      parts.push(encodeFrame({ type: "FRAGMENT", flags: more, arg: 0, id, payload: { bytes: part } }));
+    else parts.push(encodeFrame({ type, flags: [...flags, ...more], arg, id, payload: { totalBytes, bytes: part } }));
+    at = end;
+  }
+  return parts;
+}
+
+/** The one frame that a first frame and its fragments make. Throws {@link FormatError} if they do not add up. */
+export function joinFrames(parts: readonly string[]): string {
+  const [first, ...rest] = parts.map(decodeFrame);
+  if (first === undefined || first.payload.totalBytes === undefined) throw new FormatError("no first frame");
+  for (const [i, { type, flags, id }] of rest.entries()) {
+    if (type !== "FRAGMENT" || id !== first.id) throw new FormatError(`${type} of call ${id} among fragments`);
+    if (flags.includes("MORE") !== i < rest.length - 1) throw new FormatError("MORE is not on all but the last");
+  }
+  const payload = [first, ...rest].map((part) => part.payload.bytes).join("");
+  if (payload.length !== 2 * first.payload.totalBytes)
+    throw new FormatError(`${payload.length / 2} bytes of ${first.payload.totalBytes}`);
+  const header = Buffer.from((parts[0] as string).slice(0, 24), "hex");
+  header.writeUInt32LE(first.payload.totalBytes, 0);
+  header[5] = (header[5] as number) & ~0x20;
+  return header.toString("hex") + payload;
 }
 
 /** Cuts what one side has sent, without its preface, into frames. */
