@@ -62,9 +62,17 @@ export class CallMaker {
     this.wheel = wheel;
     this.defaults = defaults;
     this.unary = composeCall(defaults.interceptors, (method, request, options) => this.start(method, request, options));
-    this.stream = composeStream(defaults.interceptors, (method, request, options) =>
+    const stream = composeStream(defaults.interceptors, (method, request, options) =>
       this.startStream(method, request, options),
     );
+    // An interceptor that throws fails the call, as it does a unary one: callers need not expect both.
+    this.stream = (method, request, options) => {
+      try {
+        return stream(method, request, options);
+      } catch (error) {
+        return this.failedStream(method, error);
+      }
+    };
   }
 
   private start(method: AnyMethod, request: unknown, given: CallOptions): Promise<unknown> {
@@ -85,6 +93,13 @@ export class CallMaker {
     const stream = new OutgoingStream(call);
     if (refusal !== undefined) call.fail(refusal);
     else this.target.submit(call, request, options);
+    return stream;
+  }
+
+  private failedStream(method: AnyMethod, error: unknown): AnyStream {
+    const call = this.makeCall(method, NO_OPTIONS, Number.POSITIVE_INFINITY);
+    const stream = new OutgoingStream(call);
+    call.fail(error as RpcError);
     return stream;
   }
 

@@ -45,7 +45,8 @@ export interface StreamCall {
 export interface RequestStream<I> {
   /**
    * Sends a message, which is encoded at once. Resolves when the next one may be sent: a callee that is slow makes its
-   * caller wait. Rejects with the call's error once the call has failed, and FAILED_PRECONDITION once it is closed.
+   * caller wait. Rejects with the call's error once the call has failed, which may go unheard; FAILED_PRECONDITION once it
+   * is closed; RESOURCE_EXHAUSTED if too many wait because they were not awaited.
    */
   send(message: I): Promise<void>;
   /** No message follows; the callee may go on. Resolves when everything was sent. */
