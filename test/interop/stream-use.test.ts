@@ -214,7 +214,7 @@ onEachTransport((it) => {
       await Promise.all([...sends, closing]);
     });
 
-    it("streams of all kinds that begin in the tick of connect() go with its first bytes", async (stage) => {
+    it("streams of all kinds may begin, and end, in the tick of connect()", async (stage) => {
       const { address } = await stage.serve();
       const client = new TestServiceClient(stage.connect(address));
       const [list, upload, chat] = [
@@ -263,7 +263,7 @@ onEachTransport((it) => {
       expect(await failure(stream.send({}))).toMatchObject({ code: Code.UNAVAILABLE });
     });
 
-    it("many streams with much to send all finish, though the first bytes go before the server has announced a window", async (stage) => {
+    it("many streams with much to send may begin there, with windows that are not known yet, and all finish", async (stage) => {
       const windows = { connectionWindowBytes: 8_000_000, streamWindowBytes: 1_000_000 };
       const { address } = await stage.serve({}, windows);
       const client = new TestServiceClient(stage.connect(address));
@@ -296,6 +296,24 @@ onEachTransport((it) => {
       const stream = client.streamingOutputCall(asking(1));
       await collect(stream);
       expect((await stream.headers).get("x-grpc-test-echo-initial")).toBe("from afar");
+    });
+
+    it("of a channel that throw fail the call, of whatever kind: nothing is thrown where it begins", async (stage) => {
+      const refusal = new RpcError(Code.FAILED_PRECONDITION, "not today");
+      const refuse = (): never => {
+        throw refusal;
+      };
+      const { client } = await stage.start({
+        client: { interceptors: [{ unary: () => refuse, stream: () => refuse }] },
+      });
+      const [list, upload, chat] = [
+        client.streamingOutputCall({}),
+        client.streamingInputCall(),
+        client.fullDuplexCall(),
+      ];
+      const outcomes = [client.emptyCall({}), list.next(), upload.response, upload.send({}), chat.next(), chat.close()];
+      for (const outcome of outcomes) expect(await failure(outcome)).toBe(refusal);
+      expect([...(await chat.trailers)]).toEqual([]);
     });
 
     it("run in their order, the first outermost, on both sides; those of unary calls see no stream", async (stage) => {
