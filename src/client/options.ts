@@ -63,7 +63,10 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly clock?: Clock;
   /** Jitter and the default peer id come from here. Default `Math.random`. */
   readonly random?: Random;
-  /** What messages are compressed with, where the peer can read that. Default: nothing is compressed. */
+  /**
+   * What messages are compressed with, where the server can read that. What is sent before it has said so is not: the first
+   * calls of a connection, which in the short mode are all. Default: nothing is compressed.
+   */
   readonly compression?: Compression;
   /** Where buffers come from. Default: one pool for the process. */
   readonly slabs?: SlabPool;

@@ -185,14 +185,10 @@ export class IncomingCalls {
     sender.sendCut(FrameType.RESPONSE, flags, Code.OK, payload, { resolve, reject() {} });
   }
 
-  /** The peer sends no more: what still waits for its messages waits in vain. */
+  /** The peer sends no more: neither the messages nor the credit that its streams wait for. */
   onPeerEnd(): void {
-    const error = localError(
-      Code.UNAVAILABLE,
-      "the caller closed the connection before its messages had ended",
-      "unsafe",
-    );
-    for (const call of this.serving) if (call?.stream?.isOpen === true) call.cancel(error);
+    const error = localError(Code.UNAVAILABLE, "the caller closed the connection before its stream had ended", "unsafe");
+    for (const call of this.serving) if (call?.stream !== undefined) call.cancel(error);
   }
 
   /** The connection is gone: the handlers' signals are aborted. */

@@ -58,11 +58,6 @@ export class Stream {
     this.sender = new MessageSender((error) => sink.onStall(error));
   }
 
-  /** True while the peer may send messages. */
-  get isOpen(): boolean {
-    return !this.hasEnded;
-  }
-
   /** The call has got its connection, and its id there. */
   attach(session: Session, id: number): void {
     this.session = session;
