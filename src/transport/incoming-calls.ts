@@ -187,7 +187,11 @@ export class IncomingCalls {
 
   /** The peer sends no more: neither the messages nor the credit that its streams wait for. */
   onPeerEnd(): void {
-    const error = localError(Code.UNAVAILABLE, "the caller closed the connection before its stream had ended", "unsafe");
+    const error = localError(
+      Code.UNAVAILABLE,
+      "the caller closed the connection before its stream had ended",
+      "unsafe",
+    );
     for (const call of this.serving) if (call?.stream !== undefined) call.cancel(error);
   }
 
