@@ -11,6 +11,9 @@ import { createServer, type Server } from "./server/server.js";
 import type { Clock, Random, TimerHandle } from "./transport/clock.js";
 import { MemoryNetwork } from "./transport/memory.js";
 
+export { CloseReason, Flag, FrameType } from "./codec/frame.js";
+export { type Frame, type FrameInit, FrameReader, frames } from "./testing/frames.js";
+export { ScriptedPeer } from "./testing/scripted-peer.js";
 export type { Clock, Random, TimerHandle } from "./transport/clock.js";
 export { DEFAULT_MEMORY_PIPE_BYTES, MemoryNetwork } from "./transport/memory.js";
 

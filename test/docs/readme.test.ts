@@ -15,7 +15,9 @@ const blocks = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language
   text: text as string,
 }));
 const [proto, roomProto] = blocks.filter(({ language }) => language === "proto");
-const [server, client, streams, json, testing, details, standard] = blocks.filter(({ language }) => language === "ts");
+const [server, client, streams, json, testing, scripted, details, standard] = blocks.filter(
+  ({ language }) => language === "ts",
+);
 const [output, streamsOutput] = blocks.filter(({ language }) => language === "");
 
 const compilerOptions = {
@@ -46,6 +48,7 @@ beforeAll(() => {
     "streams.ts": streams,
     "json.ts": json,
     "testing.ts": testing,
+    "scripted.ts": scripted,
     "details.ts": details,
     "standard.ts": standard,
   };
@@ -92,6 +95,11 @@ test("the example of streams prints what README says", () => {
 test("the testing example prints what its comment says", () => {
   const expected = /console\.log\(await call\); \/\/ (.*)/.exec(testing?.text ?? "")?.[1];
   expect(run("out/testing.js")).toBe(`${expected}\n`);
+});
+
+test("the example of a scripted peer prints what its comment says", () => {
+  const expected = /console\.log\(peer.* \/\/ (.*)/.exec(scripted?.text ?? "")?.[1];
+  expect(run("out/scripted.js")).toBe(`${expected}\n`);
 });
 
 test("the JSON example prints what its comment says", () => {

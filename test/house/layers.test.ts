@@ -17,7 +17,8 @@ const allowed: Record<string, readonly string[]> = {
   "runtime.ts": ["call", "codec"],
   "json.ts": ["codec"],
   "index.ts": ["client", "server", "call", "transport", "codec"],
-  "testing.ts": ["client", "server", "call", "transport", "codec"],
+  "testing.ts": ["testing", "client", "server", "call", "transport", "codec"],
+  testing: ["transport", "codec"],
   standard: ["runtime.ts", "server", "call", "transport", "codec"],
   cli: ["gen", "client", "server", "call", "transport", "codec"],
 };
