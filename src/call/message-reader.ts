@@ -73,8 +73,9 @@ export class MessageReader<T> implements AsyncIterableIterator<T, undefined, und
     }
   }
 
-  /** Nobody wants what waits. */
-  drop(): void {
+  /** What waits is not given out. With an `error`, its reader hears of that instead, even if all of it had come. */
+  drop(error?: RpcError | undefined): void {
+    if (this.head < this.values.length && this.hasEnded) this.error ??= error;
     for (let at = this.head; at < this.bytes.length; at++) this.stream?.take(this.bytes[at] as number);
     this.values = [];
     this.bytes = [];

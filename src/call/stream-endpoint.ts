@@ -103,7 +103,7 @@ class ServingSink implements StreamSink {
   }
 
   onClosed(error: RpcError | undefined): void {
-    this.reader.drop();
+    this.reader.drop(error);
     this.reader.end(error);
     // A generator that waits for something else hears of it by its signal; an iterator of another kind, by this.
     if (error !== undefined) void this.stopResponses();

@@ -350,7 +350,7 @@ export class OutgoingCalls {
     const { id } = call;
     const payload = this.session.outbox.takeFrame(HEADER_BYTES);
     const parked = { flags: flags & ~Flag.DEADLINE, payload: payload.subarray(headBytes(flags)) };
-    const sender = new MessageSender((error) => call.giveUp(error));
+    const sender = new MessageSender((error) => this.refuseMessage(id, error));
     sender.attach(this.session, id);
     this.cut.set(id, { sender, parked });
     sender.sendCut(FrameType.REQUEST, flags, method, payload, { resolve: () => this.cut.delete(id), reject() {} });

@@ -210,6 +210,27 @@ onEachTransport((it) => {
       expect(await stream.next()).toEqual(DONE);
     });
 
+    it("leaves a handler that has not read everything with an error, though everything had come", async (stage) => {
+      let hasCome: Promise<unknown> | undefined;
+      const { client, server } = await stage.start({
+        handlers: {
+          async streamingInputCall(requests, { signal }) {
+            await requests.next();
+            await untilAborted(signal).catch(() => {});
+            hasCome = failure(collect(requests));
+            return {};
+          },
+        },
+      });
+      const stream = client.streamingInputCall();
+      await sendMany(stream, {}, 3).done;
+      await stream.close();
+      await client.emptyCall({});
+      stream.cancel();
+      await stage.until("the handler has ended", () => server.stats().running === 0);
+      expect(await hasCome).toMatchObject({ code: Code.CANCELLED });
+    });
+
     it("after the last response changes nothing: what has come is read to its end", async (stage) => {
       const { client } = await stage.start();
       const stream = client.streamingOutputCall({ responseParameters: [{ size: 1 }, { size: 2 }, { size: 3 }] });
