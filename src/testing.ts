@@ -77,13 +77,31 @@ export class VirtualClock implements Clock {
     this.advancing = true;
     try {
       const end = this.timeMs + ms;
-      do await runOut();
-      while (this.step(end));
+      await this.stepUntil(end);
       this.timeMs = end;
       this.callbacksAtInstant = 0;
     } finally {
       this.advancing = false;
     }
+  }
+
+  /** Calls `callback` in a later turn of the real event loop: by then all continuations and ticks that were due have run. */
+  protected afterRunOut(callback: () => void): void {
+    setImmediate(callback);
+  }
+
+  private stepUntil(end: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const turn = (): void => {
+        try {
+          if (this.step(end)) this.afterRunOut(turn);
+          else resolve();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.afterRunOut(turn);
+    });
   }
 
   /** Runs the next callback due by `end`. False: there is none. */
@@ -112,11 +130,6 @@ export class VirtualClock implements Clock {
         "something schedules itself without letting time pass",
     );
   }
-}
-
-/** Resolves in a later turn of the real event loop: by then all continuations and ticks that were due have run. */
-function runOut(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 type TimerState = "set" | "fired" | "cleared";
@@ -195,8 +208,9 @@ class TimerHeap {
   private siftDown(from: number): void {
     for (let index = from; ; ) {
       let least = index;
-      for (const child of [2 * index + 1, 2 * index + 2]) {
-        if (child < this.heap.length && this.heap[child]!.isBefore(this.heap[least]!)) least = child;
+      const left = 2 * index + 1;
+      for (let child = left; child <= left + 1 && child < this.heap.length; child++) {
+        if (this.heap[child]!.isBefore(this.heap[least]!)) least = child;
       }
       if (least === index) return;
       this.swap(index, least);

@@ -7,6 +7,9 @@ import { Host } from "./host.js";
 import { type CallRecord, requestOf } from "./invariants.js";
 import type { FaultyNetwork } from "./network.js";
 import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES } from "./scenario.js";
+import { makeCall, newRecord, type StreamRecord } from "./stream-caller.js";
+import { FEW_CALLS, STREAM_STALL_MS, STREAM_WINDOW_BYTES, type StreamPlan } from "./stream-plans.js";
+import { Choir, type Stage } from "./streams.js";
 import { missing, note, perform, type WorkReply } from "./work.js";
 
 /** The default of a pooled channel. */
@@ -18,18 +21,25 @@ export class SimClient {
   readonly plan: ClientPlan;
   readonly host: Host;
   readonly channel: Channel;
+  /** True if it takes few calls of a server at once: one client of each run does. */
+  readonly servesFew: boolean;
   /** The calls so far. */
   readonly records: CallRecord[] = [];
+  /** The streamed calls so far. */
+  readonly streams: StreamRecord[] = [];
   /** When `close` was called, in world time. */
   closedMs: number = Number.POSITIVE_INFINITY;
   private readonly network: FaultyNetwork;
+  private readonly stage: Stage;
   private readonly signals = new Map<
     AbortPlan,
     { readonly controller: AbortController; abortedMs: number | undefined }
   >();
 
-  constructor(plan: ClientPlan, addresses: readonly string[], network: FaultyNetwork, dice: Dice) {
+  constructor(plan: ClientPlan, addresses: readonly string[], network: FaultyNetwork, stage: Stage, dice: Dice) {
     this.plan = plan;
+    this.stage = stage;
+    this.servesFew = plan.name === "c1";
     this.network = network;
     this.host = new Host(plan.name, network.world, dice.fork());
     this.channel = connect(addresses.join(","), {
@@ -38,11 +48,17 @@ export class SimClient {
       timeoutMs: plan.defaultTimeoutMs,
       maxWaitingCalls: plan.maxWaitingCalls,
       maxFrameBytes: MAX_FRAME_BYTES,
+      streamWindowBytes: STREAM_WINDOW_BYTES,
+      maxWindowBytes: STREAM_WINDOW_BYTES,
+      streamStallTimeoutMs: STREAM_STALL_MS,
+      maxCallsPerConnection: this.servesFew ? FEW_CALLS : 4096,
+      peerId: plan.name,
       slabs: network.slabs,
       network: network.at(this.host),
       clock: this.host,
       random: dice.fork().random,
     });
+    this.channel.handle(Choir, stage.handlers(this.host));
   }
 
   /** Sets the timers that make the planned calls. */
@@ -70,10 +86,21 @@ export class SimClient {
     return record;
   }
 
+  /** Makes a streamed call; resolves when nothing more is to be done for it. */
+  async stream(plan: StreamPlan): Promise<void> {
+    const record = newRecord(plan, this.stage);
+    this.streams.push(record);
+    this.note(`begins ${plan.kind} ${plan.nonce}`);
+    await makeCall(this.channel, this.host, this.stage, record);
+    this.note(`ends ${plan.kind} ${plan.nonce} with ${record.code}`);
+  }
+
   /** True if calls were under way on most of a pool's connections for most of the time. */
   wasBusy(fromMs: number, untilMs: number): boolean {
-    const overlaps = this.records.map(({ startMs, endMs }) => Math.min(endMs, untilMs) - Math.max(startMs, fromMs));
-    const callMs = overlaps.reduce((sum, overlap) => sum + Math.max(0, overlap), 0);
+    let callMs = 0;
+    for (const { startMs, endMs } of [...this.records, ...this.streams]) {
+      callMs += Math.max(0, Math.min(endMs, untilMs) - Math.max(startMs, fromMs));
+    }
     return callMs > (POOLED_CONNECTIONS / 2) * (untilMs - fromMs);
   }
 

@@ -30,62 +30,55 @@ export interface ImpossiblePair {
 /** The pairs that cannot be met. */
 export const IMPOSSIBLE: readonly ImpossiblePair[] = [];
 
-const ROWS: readonly CoverageRow[] = ["none", ...FAULT_KINDS];
+/** The rows. */
+export const ROWS: readonly CoverageRow[] = ["none", ...FAULT_KINDS];
+
+/** The table as plain data: for each fault, how often each code was met. */
+export type CoverageCounts = Readonly<Record<CoverageRow, number[]>>;
 
 /** Counts by fault and outcome. */
 export class Coverage {
-  private readonly counts = new Map<string, number>();
+  /** The counts as plain data. */
+  readonly counts: CoverageCounts = newCounts();
 
   /** One call ended with `outcome` and met `faults`. */
   add(faults: ReadonlySet<FaultKind>, outcome: Code): void {
-    if (faults.size === 0) this.count("none", outcome, 1);
-    for (const fault of faults) this.count(fault, outcome, 1);
+    if (faults.size === 0) this.counts.none[outcome]!++;
+    for (const fault of faults) this.counts[fault][outcome]!++;
   }
 
   /** Adds what another run has counted. */
-  merge(entries: CoverageEntries): void {
-    for (const [fault, outcome, times] of entries) this.count(fault, outcome, times);
-  }
-
-  /** The counts as plain data. */
-  entries(): CoverageEntries {
-    return ROWS.flatMap((fault) =>
-      OUTCOMES.map((outcome): CoverageEntry => [fault, outcome, this.times(fault, outcome)]),
-    );
+  merge(counts: CoverageCounts): void {
+    for (const fault of ROWS) for (const outcome of OUTCOMES) this.counts[fault][outcome]! += counts[fault][outcome]!;
   }
 
   /** What contradicts the claim: possible pairs that were never met, and impossible ones that were. */
   gaps(): string[] {
-    return this.entries().flatMap(([fault, outcome, times]) => {
-      const impossible = IMPOSSIBLE.find((pair) => pair.fault === fault && pair.outcome === outcome);
-      if (impossible === undefined && times === 0) return [`${fault} never met ${codeName(outcome)}`];
-      if (impossible !== undefined && times > 0) return [`${fault} met ${codeName(outcome)}: ${impossible.reason}`];
-      return [];
-    });
+    return ROWS.flatMap((fault) =>
+      OUTCOMES.flatMap((outcome) => {
+        const times = this.counts[fault][outcome]!;
+        const impossible = IMPOSSIBLE.find((pair) => pair.fault === fault && pair.outcome === outcome);
+        if (impossible === undefined && times === 0) return [`${fault} never met ${codeName(outcome)}`];
+        if (impossible !== undefined && times > 0) return [`${fault} met ${codeName(outcome)}: ${impossible.reason}`];
+        return [];
+      }),
+    );
   }
 
   /** The table as text. */
   toString(): string {
     const header = ["fault", ...OUTCOMES.map((outcome) => SHORT_NAMES[codeName(outcome)] ?? codeName(outcome))];
-    const rows = ROWS.map((fault) => [fault, ...OUTCOMES.map((outcome) => String(this.times(fault, outcome)))]);
+    const rows = ROWS.map((fault) => [fault, ...OUTCOMES.map((outcome) => String(this.counts[fault][outcome]))]);
     return [header, ...rows]
       .map(([first, ...cells]) => first!.padEnd(13) + cells.map((cell) => cell.padStart(10)).join(""))
       .join("\n");
   }
-
-  private times(fault: CoverageRow, outcome: Code): number {
-    return this.counts.get(`${fault} ${outcome}`) ?? 0;
-  }
-
-  private count(fault: CoverageRow, outcome: Code, times: number): void {
-    this.counts.set(`${fault} ${outcome}`, this.times(fault, outcome) + times);
-  }
 }
 
-/** A cell of the table. */
-export type CoverageEntry = readonly [fault: CoverageRow, outcome: Code, times: number];
-/** The table as plain data. */
-export type CoverageEntries = readonly CoverageEntry[];
+function newCounts(): CoverageCounts {
+  const rows = ROWS.map((fault) => [fault, Object.values(Code).map(() => 0)]);
+  return Object.fromEntries(rows) as CoverageCounts;
+}
 
 const SHORT_NAMES: Record<string, string> = {
   INVALID_ARGUMENT: "INVALID",

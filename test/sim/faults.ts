@@ -54,4 +54,12 @@ export class StrikeLog {
     }
     return kinds;
   }
+
+  /** True if nothing affected `client` at any time between `fromMs` and `untilMs`. */
+  wasCalm(client: string, fromMs: number, untilMs: number): boolean {
+    for (const strike of this.byClient.get(client) ?? []) {
+      if (strike.fromMs <= untilMs && strike.untilMs >= fromMs) return false;
+    }
+    return true;
+  }
 }

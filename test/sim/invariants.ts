@@ -4,7 +4,7 @@
 import { Code, codeName, type RpcError } from "../../src/codec/status.js";
 import type { FaultKind } from "./faults.js";
 import type { Stall } from "./host.js";
-import { type CallPlan, MAX_FRAME_BYTES } from "./scenario.js";
+import { type CallPlan, FRAME_OVERHEAD_BYTES, MAX_FRAME_BYTES } from "./scenario.js";
 import { isReplyTo, pattern, REFUSAL, SECRET, type WorkReply, type WorkRequest } from "./work.js";
 
 /** How late a call may settle beyond its deadline and its process's own stalls, in virtual milliseconds. */
@@ -74,9 +74,8 @@ type Check = (record: CallRecord, evidence: Evidence) => string | undefined;
 
 /** Everything that is wrong with a call. */
 export function findFaults(record: CallRecord, evidence: Evidence): string[] {
-  const call = `call ${record.plan.nonce} of ${record.client}`;
-  const found = CHECKS.map((check) => check(record, evidence));
-  return found.filter((text) => text !== undefined).map((text) => `${call}: ${text}; ${describe(record, evidence)}`);
+  const found = CHECKS.map((check) => check(record, evidence)).filter((text) => text !== undefined);
+  return found.map((text) => `call ${record.plan.nonce} of ${record.client}: ${text}; ${describe(record, evidence)}`);
 }
 
 /** The request that a plan stands for. */
@@ -170,9 +169,14 @@ function wasDone({ plan, reply }: CallRecord, { runs, writes, wasCalmAfterwards,
   return runs === 1 || plan.behaviour === "garble" || !wasCalmAfterwards || hasTightServer;
 }
 
-/** A message above the limit, a full queue at the client, or more calls at once than the server takes. */
-function wasTooMuch({ plan, error }: CallRecord, { runs, writes, hasTinyQueue, hasTightServer }: Evidence): boolean {
-  if (Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES) return true;
+/** A long message that may not be cut, or that got stuck, a full queue at the client, or more calls at once than the server takes. */
+function wasTooMuch(
+  { plan, error }: CallRecord,
+  { runs, writes, faults, hasTinyQueue, hasTightServer }: Evidence,
+): boolean {
+  const isLong = Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES - FRAME_OVERHEAD_BYTES;
+  // A one-way call is not cut up; another one may stop halfway, for longer than it may.
+  if (isLong && (plan.method === "note" || faults.size > 0)) return true;
   if (error?.retry === "never" || runs > 0) return false;
   return writes === 0 ? hasTinyQueue : hasTightServer;
 }
@@ -197,7 +201,7 @@ function wasQuick({ plan, startMs, endMs }: CallRecord): boolean {
 }
 
 /** `atMs`, or the end of the stall that covers it. */
-function afterStalls(atMs: number, stalls: readonly Stall[]): number {
+export function afterStalls(atMs: number, stalls: readonly Stall[]): number {
   let latestMs = atMs;
   for (const { fromMs, untilMs } of stalls) if (fromMs <= latestMs && untilMs > latestMs) latestMs = untilMs;
   return latestMs;

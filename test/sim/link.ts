@@ -10,6 +10,8 @@ import { Replayer } from "./replayer.js";
 import type { Trace } from "./trace.js";
 
 const POISON = 0xdd;
+/** Where segments are handed over, one at a time: poison but for that moment. */
+const TRAY: Buffer = Buffer.alloc(262_144, POISON);
 /** A reset and a freed window reach the other side within this time. */
 const MAX_SIGNAL_MS = 3;
 /** One write is cut into at most this many segments; the last takes the rest. */
@@ -36,10 +38,6 @@ export interface LinkContext {
   readonly world: VirtualClock;
   readonly dice: Dice;
   readonly trace: Trace;
-  /** The weather now, between these two. */
-  weather(link: Link): Weather;
-  /** Nothing arrives before this world time. */
-  silentUntilMs(link: Link): number;
   /** A cut or half-close has just happened. */
   onBroken(link: Link, kind: "cut" | "half-close"): void;
   /** Sees what reaches an end's host, whether the host is awake or not. */
@@ -48,6 +46,14 @@ export interface LinkContext {
   onWrite(end: End, bytes: Buffer): void;
   /** An end is gone. */
   onGone(end: End): void;
+}
+
+/** What the way between a client and a server is like. */
+export interface WayConditions {
+  /** The weather at a world time. */
+  weather(nowMs: number): Weather;
+  /** Nothing arrives before this world time. */
+  readonly silentUntilMs: number;
 }
 
 /** Bytes, or what follows the last of them. */
@@ -59,6 +65,12 @@ interface Break {
   readonly atByte: number;
 }
 
+/** What a link and its far end are called. */
+export interface LinkNames {
+  readonly name: string;
+  readonly address: string;
+}
+
 /** A connection between two hosts. */
 export class Link {
   readonly name: string;
@@ -68,8 +80,13 @@ export class Link {
   readonly accepted: End;
   /** Set when the link is dead: nothing ever arrives again. */
   dead = false;
+  private readonly context: LinkContext;
+  private readonly way: WayConditions;
 
-  constructor(context: LinkContext, name: string, client: Host, server: Host, address: string) {
+  constructor(context: LinkContext, way: WayConditions, names: LinkNames, client: Host, server: Host) {
+    const { name, address } = names;
+    this.context = context;
+    this.way = way;
     this.name = name;
     this.client = client;
     this.server = server;
@@ -77,6 +94,16 @@ export class Link {
     this.accepted = new End(context, this, server, `memory:${name}`);
     this.dialer.connect(this.accepted);
     this.accepted.connect(this.dialer);
+  }
+
+  /** The weather now. */
+  get weather(): Weather {
+    return this.way.weather(this.context.world.now());
+  }
+
+  /** Nothing arrives before this world time. */
+  get silentUntilMs(): number {
+    return this.dead ? Number.POSITIVE_INFINITY : this.way.silentUntilMs;
   }
 
   /** Resets both ends, each a little later; what is on the way is lost. */
@@ -99,6 +126,7 @@ class Lane {
   private inFlightBytes = 0;
   private lastAtMs = 0;
   private armed = false;
+  private readonly onTimer = (): void => this.arrive();
 
   constructor(context: LinkContext, link: Link, to: End) {
     this.context = context;
@@ -108,17 +136,17 @@ class Lane {
 
   /** Room for more bytes before the writer is held back. */
   get room(): number {
-    return Math.max(0, this.context.weather(this.link).windowBytes - this.inFlightBytes);
+    return Math.max(0, this.link.weather.windowBytes - this.inFlightBytes);
   }
 
   /** Sends a copy of the bytes, in one or several segments. */
   sendBytes(bytes: Buffer): void {
-    const { maxSliceBytes } = this.context.weather(this.link);
+    const { maxSliceBytes } = this.link.weather;
     this.inFlightBytes += bytes.length;
     let at = 0;
     for (let slices = 1; at < bytes.length; slices++) {
       const isLast = maxSliceBytes === 0 || slices === MAX_SLICES;
-      const size = isLast ? bytes.length : this.context.dice.integer(1, maxSliceBytes);
+      const size = isLast ? bytes.length - at : this.context.dice.integer(1, maxSliceBytes);
       this.send(Buffer.from(bytes.subarray(at, at + size)));
       at += size;
     }
@@ -127,7 +155,7 @@ class Lane {
   /** Sends one segment behind the others. */
   send(segment: Segment): void {
     const { world, dice } = this.context;
-    const { delayMs, jitterMs, bytesPerMs } = this.context.weather(this.link);
+    const { delayMs, jitterMs, bytesPerMs } = this.link.weather;
     const sendMs = typeof segment === "string" ? 0 : segment.length / bytesPerMs;
     this.lastAtMs = Math.max(this.lastAtMs, world.now() + delayMs + dice.between(0, jitterMs)) + sendMs;
     this.wire.push({ segment, atMs: this.lastAtMs });
@@ -142,15 +170,15 @@ class Lane {
   private arm(): void {
     const head = this.wire[0];
     if (head === undefined || this.armed) return;
-    const atMs = Math.max(head.atMs, this.context.silentUntilMs(this.link));
+    const atMs = Math.max(head.atMs, this.link.silentUntilMs);
     if (atMs === Number.POSITIVE_INFINITY) return;
     this.armed = true;
-    this.context.world.setTimer(() => this.arrive(), atMs - this.context.world.now(), true);
+    this.context.world.setTimer(this.onTimer, atMs - this.context.world.now(), true);
   }
 
   private arrive(): void {
     this.armed = false;
-    if (this.context.silentUntilMs(this.link) <= this.context.world.now()) {
+    if (this.link.silentUntilMs <= this.context.world.now()) {
       const { segment } = this.wire.shift()!;
       if (typeof segment !== "string") this.context.onArrival(this.to, segment);
       this.to.host.io(() => this.to.receive(segment));
@@ -168,7 +196,8 @@ export class End implements Pipe {
   private sink: PipeSink | undefined;
   private peer!: End;
   private outgoing!: Lane;
-  private held: { readonly buf: Buffer; start: number; readonly end: number } | undefined;
+  /** What is left of a write that was not taken at once. */
+  private held: Buffer | undefined;
   private readonly replayer = new Replayer();
   private backlog: Segment[] = [];
   private paused = false;
@@ -185,6 +214,11 @@ export class End implements Pipe {
     this.link = link;
     this.host = host;
     this.remote = remote;
+  }
+
+  /** Who reads this end: a session, in the simulation. */
+  get reader(): PipeSink | undefined {
+    return this.sink;
   }
 
   /** Joins the two ends. */
@@ -205,7 +239,8 @@ export class End implements Pipe {
   }
 
   write(buf: Buffer, start: number, end: number): boolean {
-    this.context.onWrite(this, buf.subarray(start, end));
+    const bytes = buf.subarray(start, end);
+    this.context.onWrite(this, bytes);
     if (this.gone) return true;
     if (this.held !== undefined) throw new Error(`${this.remote}: write before onDrain`);
     if (this.ended) throw new Error(`${this.remote}: write after end`);
@@ -213,9 +248,9 @@ export class End implements Pipe {
       this.failSoon();
       return true;
     }
-    const now = this.context.dice.chance(this.context.weather(this.link).holdChance) ? 0 : this.take(buf, start, end);
-    if (start + now === end) return true;
-    this.held = { buf, start: start + now, end };
+    const taken = this.context.dice.chance(this.link.weather.holdChance) ? 0 : this.take(bytes);
+    if (taken === bytes.length) return true;
+    this.held = bytes.subarray(taken);
     this.refillSoon();
     return false;
   }
@@ -273,10 +308,11 @@ export class End implements Pipe {
     else this.tellEnd();
   }
 
-  private take(buf: Buffer, start: number, end: number): number {
-    const bytes = Math.min(end - start, this.outgoing.room);
-    if (bytes > 0) this.send(buf.subarray(start, start + bytes));
-    return bytes;
+  /** Sends as much as there is room for; gives how much that was. */
+  private take(bytes: Buffer): number {
+    const room = Math.min(bytes.length, this.outgoing.room);
+    if (room > 0) this.send(room === bytes.length ? bytes : bytes.subarray(0, room));
+    return room;
   }
 
   private send(bytes: Buffer): void {
@@ -284,7 +320,7 @@ export class End implements Pipe {
     if (this.link.accepted !== this) return;
     this.replayer.see(bytes);
     const { again } = this.replayer;
-    if (again === undefined || !this.context.dice.chance(this.context.weather(this.link).replayChance)) return;
+    if (again === undefined || !this.context.dice.chance(this.link.weather.replayChance)) return;
     this.context.trace.note(`${this.link.name} ${this.host.name} replays ${again.length} bytes`);
     this.outgoing.sendBytes(again);
   }
@@ -295,8 +331,11 @@ export class End implements Pipe {
 
   private refill(): void {
     if (this.held === undefined || this.gone) return;
-    this.held.start += this.take(this.held.buf, this.held.start, this.held.end);
-    if (this.held.start < this.held.end) return;
+    const taken = this.take(this.held);
+    if (taken < this.held.length) {
+      this.held = this.held.subarray(taken);
+      return;
+    }
     this.held = undefined;
     if (this.ended) this.sendEnd();
     this.sink?.onDrain();
@@ -369,10 +408,11 @@ export class End implements Pipe {
   }
 }
 
-/** Gives the sink the first `bytes` of a segment inside a larger buffer, which is worthless afterwards. */
+/** Gives the sink the first `bytes` of a segment inside a larger buffer, where they are worthless afterwards. */
 function handOver(sink: PipeSink, segment: Buffer, bytes: number, offset: number): void {
-  const buf = Buffer.allocUnsafe(offset + bytes + 3).fill(POISON);
+  const end = offset + bytes;
+  const buf = end < TRAY.length ? TRAY : Buffer.alloc(end + 1, POISON);
   segment.copy(buf, offset, 0, bytes);
-  sink.onData(buf, offset, offset + bytes);
-  buf.fill(POISON);
+  sink.onData(buf, offset, end);
+  buf.fill(POISON, offset, end);
 }

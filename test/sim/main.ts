@@ -8,8 +8,7 @@
 
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import type { CoverageEntries } from "./coverage.js";
-import { merge, newSummary, runSeeds, type SeedRange, type Summary, summaryText } from "./runner.js";
+import { gapsOf, merge, newSummary, type PlainSummary, runSeeds, type SeedRange, summaryText } from "./runner.js";
 import { simulate } from "./simulation.js";
 
 const { values } = parseArgs({
@@ -29,14 +28,16 @@ async function replay(seed: number): Promise<number> {
   const report = await simulate(seed, values.trace);
   for (const line of report.trace) process.stdout.write(line);
   for (const violation of report.violations) console.log(`seed ${seed}: ${violation}`);
-  console.log(`seed ${seed}: ${report.calls} calls, ${report.faults} faults, trace ${report.digest}`);
+  console.log(
+    `seed ${seed}: ${report.calls} calls, ${report.streamCount} streams, ${report.faults} faults, trace ${report.digest}`,
+  );
   return report.violations.length === 0 ? 0 : 1;
 }
 
 /** Runs every `step`-th seed of a range; the parent process adds the summaries up. */
 async function runStripe(range: SeedRange): Promise<void> {
   const summary = await runSeeds(range, values.stop, (text) => console.log(text));
-  process.send?.({ ...summary, coverage: summary.coverage.entries() });
+  process.send?.({ ...summary, coverage: summary.coverage.counts, streams: summary.streams.counts });
   process.disconnect();
 }
 
@@ -46,18 +47,18 @@ async function runAll(base: number, count: number, processes: number): Promise<n
   const stripes = Array.from({ length: processes }, (_, index) => spawnStripe(base, count, index, processes));
   for (const summary of await Promise.all(stripes)) merge(total, summary);
   console.log(summaryText(total));
-  const gaps = count >= 1000 ? total.coverage.gaps() : [];
+  const gaps = count >= 1000 ? gapsOf(total) : [];
   for (const gap of gaps) console.log(`coverage: ${gap}`);
   return total.failures === 0 && gaps.length === 0 ? 0 : 1;
 }
 
-function spawnStripe(base: number, count: number, index: number, step: number): Promise<StripeSummary> {
+function spawnStripe(base: number, count: number, index: number, step: number): Promise<PlainSummary> {
   return new Promise((resolve, reject) => {
     const args = ["--base", String(base), "--seeds", String(count), "--stripe", `${index}/${step}`];
     const child = fork(import.meta.filename, values.stop ? [...args, "--stop"] : args);
-    let summary: StripeSummary | undefined;
+    let summary: PlainSummary | undefined;
     child.on("message", (message) => {
-      summary = message as StripeSummary;
+      summary = message as PlainSummary;
     });
     child.on("error", reject);
     child.on("exit", (code) => {
@@ -66,8 +67,6 @@ function spawnStripe(base: number, count: number, index: number, step: number): 
     });
   });
 }
-
-type StripeSummary = Omit<Summary, "coverage"> & { readonly coverage: CoverageEntries };
 
 async function main(): Promise<number> {
   if (values.seed !== undefined) return await replay(Number(values.seed));

@@ -14,7 +14,7 @@ import {
 import type { Dice } from "./dice.js";
 import type { FaultKind, Strike, StrikeLog } from "./faults.js";
 import type { Host } from "./host.js";
-import { type End, Link, type LinkContext, type Weather } from "./link.js";
+import { type End, Link, type LinkContext, type WayConditions, type Weather } from "./link.js";
 import type { Trace } from "./trace.js";
 
 /** How long a break is counted as affecting the calls around it. */
@@ -38,12 +38,21 @@ interface Spell {
 }
 
 /** The way between one client and one server: its ordinary weather, and the faults on it now. */
-class Way {
-  readonly base: Weather;
-  readonly spells = new Map<FaultKind, Spell>();
+class Way implements WayConditions {
+  private readonly base: Weather;
+  private readonly spells = new Map<FaultKind, Spell>();
 
   constructor(base: Weather) {
     this.base = base;
+  }
+
+  get silentUntilMs(): number {
+    return this.untilMs("silence");
+  }
+
+  /** Lets a fault hold. */
+  cast(kind: FaultKind, spell: Spell): void {
+    this.spells.set(kind, spell);
   }
 
   has(kind: FaultKind, nowMs: number): boolean {
@@ -60,6 +69,7 @@ class Way {
 
   weather(nowMs: number): Weather {
     let weather = this.base;
+    if (this.spells.size === 0) return weather;
     for (const spell of this.spells.values()) if (spell.untilMs > nowMs) weather = { ...weather, ...spell.weather };
     return weather;
   }
@@ -108,11 +118,16 @@ export class FaultyNetwork implements LinkContext {
     return [...this.live].filter((link) => link.client === host || link.server === host);
   }
 
+  /** The links over which bytes travel in both directions. */
+  healthyLinks(): Link[] {
+    return [...this.live].filter((link) => !link.dead && !this.mourned.has(link));
+  }
+
   /** Lets a fault hold on the way from `client` to the server for `forMs`. */
   cast(kind: FaultKind, client: Host, server: Host, forMs: number, weather: Partial<Weather> = {}): void {
     const untilMs = this.world.now() + forMs;
     const affectsUntilMs = untilMs + STRIKE_MS + (weather.delayMs ?? 0) + (weather.jitterMs ?? 0);
-    this.wayBetween(client, server).spells.set(kind, { untilMs, affectsUntilMs, weather });
+    this.wayBetween(client, server).cast(kind, { untilMs, affectsUntilMs, weather });
     const hasLink = this.linksOf(client).some((link) => link.server === server);
     if (hasLink && LINK_FAULTS.has(kind)) this.strike(kind, client, affectsUntilMs);
   }
@@ -137,14 +152,6 @@ export class FaultyNetwork implements LinkContext {
   /** Notes that a fault affects `client` from now until `untilMs`. */
   strike(kind: FaultKind, client: Host, untilMs: number): Strike {
     return this.strikes.add(kind, client.name, this.world.now(), untilMs);
-  }
-
-  weather(link: Link): Weather {
-    return this.wayBetween(link.client, link.server).weather(this.world.now());
-  }
-
-  silentUntilMs(link: Link): number {
-    return link.dead ? Number.POSITIVE_INFINITY : this.wayBetween(link.client, link.server).untilMs("silence");
   }
 
   onBroken(link: Link, kind: "cut" | "half-close"): void {
@@ -218,7 +225,8 @@ export class FaultyNetwork implements LinkContext {
   private connect(attempt: Attempt, { host, onPipe }: Binding, speaks: boolean): void {
     if (attempt.isOver) return;
     const { client } = attempt;
-    const link = new Link(this, `${client.name}-${host.name}-${++this.linkCount}`, client, host, attempt.address);
+    const names = { name: `${client.name}-${host.name}-${++this.linkCount}`, address: attempt.address };
+    const link = new Link(this, this.wayBetween(client, host), names, client, host);
     this.openEnds += 2;
     this.live.add(link);
     this.trace.note(`${link.name} connected${speaks ? "" : " to nobody"}`);

@@ -5,6 +5,7 @@ import { FrameType, HEADER_BYTES, PREFACE, readUint32 } from "../../src/codec/fr
 
 const MAX_KEPT = 8;
 const MAX_KEPT_BYTES = 4_096;
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Follows the frames of one direction of a connection. */
 export class Replayer {
@@ -12,7 +13,7 @@ export class Replayer {
   /** Bytes of the preface or frame under way that have not been seen. */
   private missingBytes = PREFACE.length;
   /** The beginning of a header that was cut. */
-  private head: Buffer = Buffer.alloc(0);
+  private head: Buffer = NO_BYTES;
 
   /** Takes the next bytes that are sent. */
   see(bytes: Buffer): void {
@@ -25,7 +26,7 @@ export class Replayer {
       this.missingBytes = Math.max(0, end - seen.length);
       at = Math.min(end, seen.length);
     }
-    this.head = Buffer.from(seen.subarray(at));
+    this.head = at === seen.length ? NO_BYTES : Buffer.from(seen.subarray(at));
   }
 
   /** An earlier response, if the next byte begins a frame. */

@@ -1,7 +1,8 @@
 // Many seeds, one after the other, and what they add up to.
 
-import { Coverage, type CoverageEntries } from "./coverage.js";
+import { Coverage, type CoverageCounts } from "./coverage.js";
 import { simulate } from "./simulation.js";
+import { type StreamCounts, StreamCoverage } from "./stream-coverage.js";
 
 /** Seeds from `first` up to `end`, without it. */
 export interface SeedRange {
@@ -18,20 +19,43 @@ export interface Summary {
   /** Seeds that broke an invariant. */
   failures: number;
   coverage: Coverage;
+  streamCount: number;
+  streams: StreamCoverage;
+}
+
+/** A summary as plain data. */
+export type PlainSummary = Omit<Summary, "coverage" | "streams"> & {
+  readonly coverage: CoverageCounts;
+  readonly streams: StreamCounts;
+};
+
+/** What should have been met and was not. */
+export function gapsOf({ coverage, streams }: Summary): string[] {
+  return [...coverage.gaps(), ...streams.gaps()];
 }
 
 /** A summary of nothing. */
 export function newSummary(): Summary {
-  return { runs: 0, calls: 0, faults: 0, failures: 0, coverage: new Coverage() };
+  return {
+    runs: 0,
+    calls: 0,
+    faults: 0,
+    failures: 0,
+    coverage: new Coverage(),
+    streamCount: 0,
+    streams: new StreamCoverage(),
+  };
 }
 
 /** Adds `part` to `total`. */
-export function merge(total: Summary, part: Omit<Summary, "coverage"> & { readonly coverage: CoverageEntries }): void {
+export function merge(total: Summary, part: PlainSummary): void {
   total.runs += part.runs;
   total.calls += part.calls;
   total.faults += part.faults;
   total.failures += part.failures;
   total.coverage.merge(part.coverage);
+  total.streamCount += part.streamCount;
+  total.streams.merge(part.streams);
 }
 
 /** Runs a range of seeds. `print` gets a few lines for each seed that fails; with `stop` the first one ends it. */
@@ -42,8 +66,8 @@ export async function runSeeds(
 ): Promise<Summary> {
   const total = newSummary();
   for (let seed = first; seed < end; seed += step) {
-    const { calls, faults, violations, coverage } = await simulate(seed);
-    merge(total, { runs: 1, calls, faults, failures: violations.length > 0 ? 1 : 0, coverage });
+    const { violations, ...report } = await simulate(seed);
+    merge(total, { runs: 1, failures: violations.length > 0 ? 1 : 0, ...report });
     if (violations.length === 0) continue;
     print(failureText(seed, violations));
     if (stop) break;
@@ -52,8 +76,9 @@ export async function runSeeds(
 }
 
 /** The counts and the coverage table. */
-export function summaryText({ runs, calls, faults, failures, coverage }: Summary): string {
-  return `${runs} runs, ${calls} calls, ${faults} faults, ${failures} failed runs\n${coverage.toString()}`;
+export function summaryText({ runs, calls, streamCount, faults, failures, coverage, streams }: Summary): string {
+  const counts = `${runs} runs, ${calls} calls, ${streamCount} streams, ${faults} faults, ${failures} failed runs`;
+  return `${counts}\n${coverage.toString()}\n${streams.toString()}`;
 }
 
 function failureText(seed: number, violations: readonly string[]): string {

@@ -16,6 +16,9 @@ export const MAX_FRAME_BYTES = 131_072;
 export const TINY_QUEUE_CALLS = 6;
 /** Calls that a client may have under way before the server has announced its limit (PROTOCOL.md). */
 const INITIAL_MAX_CALLS = 128;
+/** A server that takes so many calls on a connection runs few for all of its clients together. */
+const SHARED_CALLS = 64;
+const BUSY_CALLS = 12;
 const MIN_CALLS = 200;
 const MIN_FAULTS = 6;
 const METHOD_MIX: readonly MethodName[] = ["note", "missing", ...new Array<MethodName>(11).fill("perform")];
@@ -26,7 +29,7 @@ const BEHAVIOUR_MIX: readonly Behaviour[] = [
 /** Faults whose effect is short come more often. */
 const FAULT_MIX: readonly FaultKind[] = [...FAULT_KINDS, "cut", "half-close", "refuse", "dial-hang"];
 /** What a frame may hold beside the payload of a request or reply. */
-const FRAME_OVERHEAD_BYTES = 512;
+export const FRAME_OVERHEAD_BYTES = 512;
 
 /** One call to make. */
 export interface CallPlan {
@@ -99,6 +102,11 @@ export function isTight({ maxCallsPerConnection }: ServerPlan): boolean {
   return maxCallsPerConnection < INITIAL_MAX_CALLS;
 }
 
+/** How many handlers a server runs at once, for all of its clients. */
+export function maxCallsOf({ maxCallsPerConnection }: ServerPlan): number {
+  return maxCallsPerConnection === SHARED_CALLS ? BUSY_CALLS : 65_536;
+}
+
 /** Draws a scenario. */
 export function drawScenario(dice: Dice): Scenario {
   const servers = Array.from({ length: dice.integer(1, 3) }, (_, index) => drawServer(dice, index));
@@ -128,7 +136,7 @@ class Nonces {
 }
 
 function drawServer(dice: Dice, index: number): ServerPlan {
-  return { name: `s${index}`, maxCallsPerConnection: dice.pick([4096, 4096, 64, 4]) };
+  return { name: `s${index}`, maxCallsPerConnection: dice.pick([4096, 4096, SHARED_CALLS, 4]) };
 }
 
 function drawClient(dice: Dice, index: number, servers: number, minCalls: number, nonces: Nonces): ClientPlan {

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { testSeed } from "../support/seed.js";
-import { runSeeds, type Summary, summaryText } from "./runner.js";
+import { gapsOf, runSeeds, type Summary, summaryText } from "./runner.js";
 import { type RunReport, simulate } from "./simulation.js";
 
 const SEEDS = 1_000;
@@ -20,7 +20,7 @@ describe("the simulation", () => {
     );
     console.log(`base seed ${BASE}; ${summaryText(summary)}`);
     expect(failures.join("\n")).toBe("");
-    expect(summary.coverage.gaps()).toEqual([]);
+    expect(gapsOf(summary)).toEqual([]);
     expect(summary.runs).toBe(SEEDS);
   });
 
@@ -35,8 +35,9 @@ describe("the simulation", () => {
 
   it("has enough of everything in each seed", async () => {
     for (let seed = 0; seed < 10; seed++) {
-      const { calls, faults } = await simulate(seed);
+      const { calls, streamCount, faults } = await simulate(seed);
       expect(calls).toBeGreaterThanOrEqual(200);
+      expect(streamCount).toBeGreaterThanOrEqual(15);
       expect(faults).toBeGreaterThanOrEqual(5);
     }
   });

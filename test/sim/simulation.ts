@@ -6,14 +6,16 @@
 
 import { Code, codeName } from "../../src/codec/status.js";
 import type { ChannelStats, ServerStats } from "../../src/index.js";
-import { VirtualClock } from "../../src/testing.js";
+import { Session } from "../../src/transport/session.js";
 import { SimClient } from "./client.js";
-import { Coverage, type CoverageEntries } from "./coverage.js";
+import { Coverage, type CoverageCounts } from "./coverage.js";
 import { Dice } from "./dice.js";
 import { StrikeLog } from "./faults.js";
+import type { Host } from "./host.js";
 import { Injector } from "./injector.js";
 import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults, RECOVERY_MS } from "./invariants.js";
 import { FaultyNetwork } from "./network.js";
+import { findLeftovers } from "./quiet.js";
 import {
   type CallPlan,
   drawScenario,
@@ -24,9 +26,15 @@ import {
   WORK_MS,
 } from "./scenario.js";
 import { SimServer } from "./server.js";
+import type { StreamRecord } from "./stream-caller.js";
+import { type StreamCounts, StreamCoverage } from "./stream-coverage.js";
+import { endOf, findStreamFaults, type StreamEvidence } from "./stream-invariants.js";
+import { drawLastStreams, drawStreams, type StreamPlan } from "./stream-plans.js";
+import { Stage } from "./streams.js";
 import { Trace } from "./trace.js";
 import { WireTap } from "./wire-tap.js";
 import { Ledger, REPLY_MARK, REQUEST_MARK } from "./work.js";
+import { World } from "./world.js";
 
 /** After the last fault every planned call has run out of time. */
 const QUIET_MS = WORK_MS + MAX_FAULT_MS + 12_000;
@@ -41,15 +49,21 @@ const CLOSE_MS = 3_000;
 const STEP_MS = 10;
 /** Nonces of the calls beyond the plan begin here. */
 const EXTRA_NONCES = 0x4000_0000;
+const LAST_STREAM_NONCES = 0x6000_0000;
+/** After everything was closed, what a caller still does for its calls: it goes on reading. */
+const READ_ON_MS = 5_000;
 
 /** What a run has shown. */
 export interface RunReport {
   readonly seed: number;
   readonly calls: number;
+  /** Streamed calls, and calls from servers to clients. */
+  readonly streamCount: number;
   readonly faults: number;
   /** What went wrong, in words; empty if nothing did. */
   readonly violations: readonly string[];
-  readonly coverage: CoverageEntries;
+  readonly coverage: CoverageCounts;
+  readonly streams: StreamCounts;
   /** Equal for equal runs. */
   readonly digest: string;
   /** The events, if they were kept. */
@@ -59,6 +73,9 @@ export interface RunReport {
 /** Runs a seed. With `keepTrace` the report holds every event. */
 export async function simulate(seed: number, keepTrace = false): Promise<RunReport> {
   const run = new Run(seed, keepTrace);
+  const { stackTraceLimit } = Error;
+  // Most errors of a run are meant, and making their stacks would take a tenth of its time.
+  if (!keepTrace) Error.stackTraceLimit = 0;
   const stray = (error: unknown): void => run.complain(`uncaught: ${textOf(error)}`);
   process.on("unhandledRejection", stray).on("uncaughtException", stray);
   try {
@@ -66,6 +83,7 @@ export async function simulate(seed: number, keepTrace = false): Promise<RunRepo
   } catch (error) {
     run.complain(`the run failed: ${textOf(error)}`);
   } finally {
+    Error.stackTraceLimit = stackTraceLimit;
     process.off("unhandledRejection", stray).off("uncaughtException", stray);
   }
   return run.report();
@@ -77,10 +95,11 @@ function textOf(error: unknown): string {
 
 class Run {
   private readonly seed: number;
-  private readonly world = new VirtualClock();
+  private readonly world = new World();
   private readonly trace: Trace;
   private readonly strikes = new StrikeLog();
   private readonly ledger = new Ledger(this.world);
+  private readonly stage = new Stage(this.world, (text) => this.complain(text));
   private readonly requests = new WireTap(REQUEST_MARK);
   private readonly replies = new WireTap(REPLY_MARK);
   private readonly dice: Dice;
@@ -90,6 +109,8 @@ class Run {
   private readonly clients: SimClient[];
   private readonly violations: string[] = [];
   private readonly coverage = new Coverage();
+  private readonly streamCoverage = new StreamCoverage();
+  private readonly streamPlans: StreamPlan[];
   private nextNonce = EXTRA_NONCES;
 
   constructor(seed: number, keepTrace: boolean) {
@@ -101,21 +122,24 @@ class Run {
     this.network.onClientWrite = (pipe, bytes) => this.requests.see(pipe, bytes, this.world.now());
     this.network.onClientArrival = (pipe, bytes) => this.replies.see(pipe, bytes, this.world.now());
     this.servers = this.scenario.servers.map(
-      (plan) => new SimServer(plan, this.network, this.ledger, this.dice.fork()),
+      (plan) => new SimServer(plan, this.network, this.ledger, this.stage, this.dice.fork()),
     );
     this.clients = this.scenario.clients.map((plan) => {
       const addresses = plan.servers.map((index) => this.servers[index]!.address);
-      return new SimClient(plan, addresses, this.network, this.dice.fork());
+      return new SimClient(plan, addresses, this.network, this.stage, this.dice.fork());
     });
+    this.streamPlans = drawStreams(this.dice.fork(), this.scenario);
   }
 
   /** Plays all phases. */
   async play(): Promise<void> {
     await this.work();
+    this.checkQuiet();
     for (const client of this.clients) await this.callAgain(client);
     await this.close();
     this.checkNothingIsLeft();
     this.checkCalls();
+    this.checkStreams();
   }
 
   complain(text: string): void {
@@ -126,9 +150,11 @@ class Run {
     return {
       seed: this.seed,
       calls: this.clients.reduce((sum, client) => sum + client.records.length, 0),
+      streamCount: this.streamRecords().length,
       faults: this.scenario.faults.length,
       violations: this.violations,
-      coverage: this.coverage.entries(),
+      coverage: this.coverage.counts,
+      streams: this.streamCoverage.counts,
       digest: this.trace.digest(),
       trace: this.trace.lines,
     };
@@ -138,10 +164,41 @@ class Run {
     await Promise.all(this.servers.map((server) => server.start()));
     for (const client of this.clients) client.begin();
     new Injector(this.network, this.clients, this.servers, this.dice.fork()).schedule(this.scenario.faults);
+    for (const plan of this.streamPlans) this.callerOf(plan).setTimer(() => this.beginStream(plan), plan.atMs, true);
     await this.world.advance(QUIET_MS);
     for (const client of this.clients) {
       const pending = client.records.filter((record) => record.settled === 0);
       for (const { plan } of pending) this.complain(`call ${plan.nonce} of ${client.plan.name} has not settled`);
+    }
+  }
+
+  /** The process that makes a streamed call. */
+  private callerOf({ client, server }: StreamPlan): Host {
+    return (server === undefined ? this.clients[client]! : this.servers[server]!).host;
+  }
+
+  private beginStream(plan: StreamPlan): void {
+    const client = this.clients[plan.client]!;
+    const call =
+      plan.server === undefined ? client.stream(plan) : this.servers[plan.server]!.stream(plan, client.plan.name);
+    call.catch((error) => this.complain(`call ${plan.nonce} could not be made: ${textOf(error)}`));
+  }
+
+  private streamRecords(): StreamRecord[] {
+    return [...this.clients, ...this.servers].flatMap(({ streams }) => streams);
+  }
+
+  /** Now that every call has ended, nothing of any is left on the connections that are open. */
+  private checkQuiet(): void {
+    for (const { plan, show, code, doneMs } of this.streamRecords()) {
+      if (doneMs !== Number.POSITIVE_INFINITY) continue;
+      const what = code === undefined ? "has not ended" : "has ended, and one of its ends waits";
+      this.complain(`${plan.kind} ${plan.nonce} ${what}; handler ${show.handlerEnd}`);
+    }
+    for (const { dialer, accepted, name } of this.network.healthyLinks()) {
+      const [client, server] = [dialer.reader, accepted.reader];
+      if (!(client instanceof Session && server instanceof Session && client.isOpen && server.isOpen)) continue;
+      for (const text of findLeftovers(client, server)) this.complain(`${name}: ${text}`);
     }
   }
 
@@ -161,6 +218,7 @@ class Run {
     for (const client of this.clients) {
       for (let call = 0; call < LAST_CALLS; call++) void client.call(this.extraCall("hang"));
     }
+    for (const plan of drawLastStreams(this.dice.fork(), this.scenario, LAST_STREAM_NONCES)) this.beginStream(plan);
     const graceMs = this.dice.pick([0, MAX_GRACE_MS]);
     await this.world.advance(this.dice.between(0, 5));
     const closing = this.clients.map((client) => client.close(graceMs));
@@ -171,6 +229,7 @@ class Run {
       "the servers' close()",
       this.servers.map((server) => server.close(graceMs)),
     );
+    await this.world.advance(READ_ON_MS);
   }
 
   /** A call on a closed channel fails at once. */
@@ -217,6 +276,45 @@ class Run {
     for (const client of this.clients) for (const record of client.records) this.checkCall(client, record);
   }
 
+  private checkStreams(): void {
+    for (const { longDrains, plan } of this.servers)
+      for (const text of longDrains) this.complain(`${plan.name}: ${text}`);
+    for (const record of this.streamRecords()) {
+      const evidence = this.streamEvidenceOf(record);
+      for (const text of findStreamFaults(record, evidence)) this.complain(text);
+      const end = endOf(record);
+      if (record.doneMs === Number.POSITIVE_INFINITY)
+        this.complain(`${evidence.caller}: one end of call ${record.plan.nonce} still waits`);
+      if (record.show.handlerEndMs === Number.POSITIVE_INFINITY)
+        this.complain(`the handler of ${record.plan.nonce} still runs`);
+      if (end !== undefined && record.plan.nonce < EXTRA_NONCES)
+        this.streamCoverage.add(record.plan, evidence.faults, end);
+    }
+  }
+
+  private streamEvidenceOf({ plan, startMs, endMs }: StreamRecord): StreamEvidence {
+    const client = this.clients[plan.client]!;
+    const { name, mode, servers, waitForReady, maxWaitingCalls } = client.plan;
+    const isFromServer = plan.server !== undefined;
+    const caller = this.callerOf(plan);
+    const hasTightServer = servers.some((index) => isTight(this.scenario.servers[index]!));
+    return {
+      caller: caller.name,
+      faults: this.strikes.met(name, startMs, endMs),
+      wasCalmBefore: this.strikes.wasCalm(name, startMs - RECOVERY_MS, endMs),
+      wasCalmAfterwards: this.strikes.wasCalm(name, startMs, endMs + CANCELLED_WITHIN_MS),
+      cancelledWithinMs: CANCELLED_WITHIN_MS,
+      stalls: caller.stalls,
+      mayQueue: isFromServer
+        ? client.servesFew
+        : hasTightServer ||
+          maxWaitingCalls === TINY_QUEUE_CALLS ||
+          (mode === "pooled" && client.wasBusy(startMs, endMs)),
+      isPicky: isFromServer ? mode !== "pipelined" : !waitForReady,
+      closed: endMs >= client.closedMs,
+    };
+  }
+
   private checkCall(client: SimClient, record: CallRecord): void {
     const evidence = this.evidenceOf(client, record);
     for (const text of findFaults(record, evidence)) this.complain(text);
@@ -233,8 +331,8 @@ class Run {
       writes: this.requests.countOf(nonce),
       replyArrivedMs: this.replies.timeOf(nonce),
       faults: this.strikes.met(plan.name, startMs, endMs),
-      wasCalmBefore: this.strikes.met(plan.name, startMs - RECOVERY_MS, endMs).size === 0,
-      wasCalmAfterwards: this.strikes.met(plan.name, startMs, endMs + CANCELLED_WITHIN_MS).size === 0,
+      wasCalmBefore: this.strikes.wasCalm(plan.name, startMs - RECOVERY_MS, endMs),
+      wasCalmAfterwards: this.strikes.wasCalm(plan.name, startMs, endMs + CANCELLED_WITHIN_MS),
       stalls: host.stalls,
       hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS,
       hasTightServer,

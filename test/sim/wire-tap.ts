@@ -10,25 +10,28 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Finds marked nonces in the bytes of many pipes, however they are cut. */
 export class WireTap {
   private readonly mark: Buffer;
-  private readonly tails = new WeakMap<Pipe, Buffer>();
+  /** The most bytes that can end in the middle of a mark and its nonce. */
+  private readonly tailBytes: number;
+  /** By pipe, the last bytes where they may be the beginning of a mark. */
+  private readonly tails = new Map<Pipe, Buffer>();
   private readonly counts = new Map<number, number>();
   private readonly times = new Map<number, number>();
 
   /** Looks for nonces behind `mark`. */
   constructor(mark: Buffer) {
     this.mark = mark;
+    this.tailBytes = mark.length + NONCE_BYTES - 1;
   }
 
   /** Takes the next bytes of a pipe, seen at `nowMs`. */
   see(pipe: Pipe, bytes: Buffer, nowMs: number): void {
-    const tail = this.tails.get(pipe);
-    const seen = tail === undefined || tail.length === 0 ? bytes : Buffer.concat([tail, bytes]);
-    const needed = this.mark.length + NONCE_BYTES;
-    for (let at = seen.indexOf(this.mark); at !== -1 && at + needed <= seen.length; ) {
-      this.found(seen.readUInt32LE(at + this.mark.length), nowMs);
-      at = seen.indexOf(this.mark, at + needed);
-    }
-    this.tails.set(pipe, tailOf(seen, needed - 1));
+    const tail = this.tails.get(pipe) ?? NO_BYTES;
+    const isShort = bytes.length < this.tailBytes;
+    const seam = tail.length === 0 ? bytes : Buffer.concat([tail, isShort ? bytes : bytes.subarray(0, this.tailBytes)]);
+    if (seam !== bytes) this.search(seam, nowMs);
+    this.search(bytes, nowMs);
+    const next = this.tailOf(isShort ? seam : bytes);
+    if (next !== tail) this.tails.set(pipe, next);
   }
 
   /** How often a nonce was seen. */
@@ -41,13 +44,22 @@ export class WireTap {
     return this.times.get(nonce) ?? Number.POSITIVE_INFINITY;
   }
 
+  private search(bytes: Buffer, nowMs: number): void {
+    let at = bytes.indexOf(this.mark);
+    while (at !== -1 && at + this.tailBytes < bytes.length) {
+      this.found(bytes.readUInt32LE(at + this.mark.length), nowMs);
+      at = bytes.indexOf(this.mark, at + this.tailBytes + 1);
+    }
+  }
+
   private found(nonce: number, nowMs: number): void {
     this.counts.set(nonce, this.countOf(nonce) + 1);
     this.times.set(nonce, nowMs);
   }
-}
 
-/** A copy of the last `bytes` bytes: the buffer that they came in is used again. */
-function tailOf(seen: Buffer, bytes: number): Buffer {
-  return seen.length === 0 ? NO_BYTES : Buffer.from(seen.subarray(Math.max(0, seen.length - bytes)));
+  /** A copy of the end of `seen` if a mark may begin in it: the buffer that the bytes came in is used again. */
+  private tailOf(seen: Buffer): Buffer {
+    const from = seen.indexOf(this.mark[0]!, Math.max(0, seen.length - this.tailBytes));
+    return from === -1 ? NO_BYTES : Buffer.from(seen.subarray(from));
+  }
 }
