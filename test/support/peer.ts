@@ -65,6 +65,39 @@ export function response(id: number, message: MessageInit = {}): Buffer {
   return frame(FrameType.RESPONSE, { flags: Flag.END, id, payload: Buffer.from(Message.toBytes(message)) });
 }
 
+/** A MESSAGE of a stream. */
+export function message(id: number, init: MessageInit = {}, flags = 0): Buffer {
+  return frame(FrameType.MESSAGE, { flags, id, payload: Buffer.from(Message.toBytes(init)) });
+}
+
+/** A CREDIT frame for a stream; for the connection without an id. */
+export function credit(bytes: number, id?: number): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32LE(bytes);
+  return frame(FrameType.CREDIT, { arg: id === undefined ? 1 : 0, id: id ?? 0, payload });
+}
+
+/** `whole`, a frame, cut up: its first frame and FRAGMENT frames, none with more than `bytes` of its payload. */
+export function cut(whole: Buffer, bytes: number): Buffer[] {
+  const id = whole.readUInt32LE(8);
+  const payload = whole.subarray(HEADER_BYTES);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(payload.length);
+  const frames = [
+    frame(whole[4]!, {
+      flags: whole[5]! | Flag.MORE,
+      arg: whole.readUInt16LE(6),
+      id,
+      payload: Buffer.concat([length, payload.subarray(0, bytes)]),
+    }),
+  ];
+  for (let at = bytes; at < payload.length; at += bytes) {
+    const flags = at + bytes < payload.length ? Flag.MORE : 0;
+    frames.push(frame(FrameType.FRAGMENT, { flags, id, payload: payload.subarray(at, at + bytes) }));
+  }
+  return frames;
+}
+
 /** A RESPONSE with an error, or a GOAWAY. */
 export function status(type: number, arg: number, init: StatusInit = {}, id = 0, flags = 0): Buffer {
   return frame(type, { arg, id, flags, payload: Buffer.from(Status.toBytes(init)) });

@@ -1,6 +1,7 @@
 // Limits: each has a default and bounds, and is refused by name outside them, as an option and as an announcement.
 
 import { describe, expect, it } from "vitest";
+import { availableCompressions } from "../../src/codec/compression.js";
 import { CloseReason, FrameError } from "../../src/codec/frame.js";
 import { Settings, type SettingsInit } from "../../src/codec/wire.js";
 import { Code, RpcError } from "../../src/index.js";
@@ -50,23 +51,48 @@ describe.each(names)("the limit %s", (name) => {
   });
 });
 
+describe("maxMessageBytes", () => {
+  it("is at least maxFrameBytes, which is made smaller with it where nothing is said of it", () => {
+    expect(resolveLimits({ maxMessageBytes: 200_000 }).maxFrameBytes).toBe(200_000);
+    expect(resolveLimits({ maxMessageBytes: 200_000, maxFrameBytes: 200_000 })).toMatchObject({
+      maxFrameBytes: 200_000,
+    });
+    const make = (): unknown => resolveLimits({ maxMessageBytes: 199_999, maxFrameBytes: 200_000 });
+    expect(make).toThrow("maxMessageBytes: 199999 is less than maxFrameBytes, 200000");
+    expect(make).toThrow(expect.objectContaining({ code: Code.INVALID_ARGUMENT }));
+  });
+});
+
 describe("an announcement", () => {
   const FIELDS = [
     ["maxFrameBytes", "maxFrameBytes", "maxFrameBytes"],
     ["maxCalls", "maxCalls", "maxCallsPerConnection"],
     ["maxMetadataBytes", "maxMetadataBytes", "maxMetadataBytes"],
     ["maxMethods", "maxMethods", "maxMethods"],
+    ["streamWindowBytes", "streamWindowBytes", "streamWindowBytes"],
+    ["connectionWindowBytes", "connectionWindowBytes", "connectionWindowBytes"],
+    ["minPingIntervalMs", "minPingIntervalMs", "minPingIntervalMs"],
   ] as const;
 
   it.each(FIELDS)("of %s is taken at its bounds and refused beyond them", (field, property, limit) => {
     const [, least, greatest] = LIMITS[limit];
-    expect(read({ [field]: least })[property]).toBe(least);
-    expect(read({ [field]: greatest })[property]).toBe(greatest);
+    const others = field === "maxFrameBytes" ? {} : { maxMessageBytes: LIMITS.maxFrameBytes[2] };
+    expect(read({ ...others, [field]: least })[property]).toBe(least);
+    expect(read({ ...others, [field]: greatest })[property]).toBe(greatest);
     for (const value of [least - 1, greatest + 1].filter((each) => each > 0)) {
-      const { reason, message } = refusal({ [field]: value });
+      const { reason, message } = refusal({ ...others, [field]: value });
       expect(reason).toBe(CloseReason.PROTOCOL_ERROR);
       expect(message).toMatch(new RegExp(`^SETTINGS \\w+ is ${value}; allowed are ${least} to ${greatest}$`));
     }
+  });
+
+  it("of maxMessageBytes is at least maxFrameBytes, which it follows", () => {
+    expect(read({ maxFrameBytes: 200_000 }).maxMessageBytes).toBe(200_000);
+    expect(read({ maxFrameBytes: 200_000, maxMessageBytes: 200_000 }).maxMessageBytes).toBe(200_000);
+    expect(read({ maxMessageBytes: 0xffff_ffff }).maxMessageBytes).toBe(0xffff_ffff);
+    expect(refusal({ maxFrameBytes: 200_000, maxMessageBytes: 199_999 }).message).toContain(
+      "SETTINGS maxMessageBytes is 199999; allowed are 200000 to 4294967295",
+    );
   });
 
   it("that says nothing means the protocol's initial values", () => {
@@ -96,14 +122,21 @@ describe("an announcement", () => {
 
   it("is what the other side reads", () => {
     const limits = resolveLimits({ maxFrameBytes: 200_000, maxCallsPerConnection: 7, minPingIntervalMs: 42 });
-    expect(read(announcement(limits, "me", "test/1"))).toEqual({
-      maxFrameBytes: 200_000,
-      maxCalls: 7,
-      maxMetadataBytes: limits.maxMetadataBytes,
-      maxMethods: limits.maxMethods,
-      minPingIntervalMs: 42,
-      peerId: "me",
-      agent: "test/1",
-    });
+    for (const leases of [false, true]) {
+      expect(read(announcement(limits, "me", "test/1", leases))).toEqual({
+        maxFrameBytes: 200_000,
+        maxMessageBytes: limits.maxMessageBytes,
+        maxCalls: 7,
+        maxMetadataBytes: limits.maxMetadataBytes,
+        maxMethods: limits.maxMethods,
+        streamWindowBytes: limits.streamWindowBytes,
+        connectionWindowBytes: limits.connectionWindowBytes,
+        minPingIntervalMs: 42,
+        compressions: availableCompressions,
+        leases,
+        peerId: "me",
+        agent: "test/1",
+      });
+    }
   });
 });

@@ -182,7 +182,7 @@ abstract class Run {
 
   /** The peer gives credit, to a call or to the connection; never more than there may be. */
   protected async credit(draw: Draw, calls: readonly Call[]): Promise<void> {
-    const increment = draw.of([1, 12, 30_000, 70_000, 300_000, 2_000_000]);
+    const increment = draw.of([1, 12, 30_000, 70_000, 200_000]);
     const call = draw.of([undefined, ...calls]);
     if (call === undefined) this.sender.grant(increment);
     else this.sender.grant(increment, call.id);
@@ -283,7 +283,8 @@ class CalleeRun extends Run {
     if (full.length > 0) ops.push((draw) => this.take(draw.of(full)));
     const serving = this.with("open", "receiving", "half-closed").filter(({ answer }) => answer === undefined);
     const streaming = serving.filter(({ kind }) => sendsResponses(kind));
-    if (streaming.length > 0) ops.push((draw) => this.push(draw, draw.of(streaming)));
+    // Often, so that credit comes to its end.
+    if (streaming.length > 0) for (let i = 0; i < 4; i++) ops.push((draw) => this.push(draw, draw.of(streaming)));
     if (serving.length > 0) ops.push((draw) => this.answer(draw, draw.of(serving)));
     return ops;
   }
@@ -511,10 +512,7 @@ class CallerRun extends Run {
     if (full.length > 0) ops.push((draw) => this.take(draw.of(full)));
     const asking = this.asking().filter(({ closes }) => closes !== true);
     if (asking.length > 0) {
-      ops.push(
-        (draw) => this.push(draw, draw.of(asking)),
-        (draw) => this.push(draw, draw.of(asking)),
-      );
+      for (let i = 0; i < 4; i++) ops.push((draw) => this.push(draw, draw.of(asking)));
       ops.push(async (draw) => this.endRequests(draw.of(asking)));
     }
     return ops;
