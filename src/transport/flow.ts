@@ -145,6 +145,8 @@ export class Flow {
 
   /** Returns what is owed once it is half of the window, but for what waits here beyond the limit. */
   private giveBack(): void {
+    // Twice a message of a stream it comes here, mostly for nothing.
+    if (this.owed * 2 < this.window) return;
     const { limits, outbox } = this.session;
     const { connectionWindow } = this.windows;
     const withheld = Math.max(0, this.buffered - limits.maxStreamBufferBytes);
