@@ -3,9 +3,10 @@
 //
 //    senders that wait, in turn:  [a] [b] [c] --one frame each--> outbox     while the pipe takes bytes and credit is above 0
 //
-// Invariants: bulk goes to the outbox only while the pipe is not blocked, and at most MAX_WRITE_BYTES a turn, so that a
-// small call never has more than a connection window of bulk ahead of it; credit is given back as frames arrive, and
-// withheld only while more than `maxStreamBufferBytes` wait for their readers.
+// Invariants: bulk goes to the outbox only while the pipe is not blocked, and at most MAX_WRITE_BYTES and a frame in a tick,
+// so that a small call never has more than a connection window of bulk ahead of it, and a stream that never waits for
+// anything lets others have their turns; credit is given back as frames arrive, and withheld only while more than
+// `maxStreamBufferBytes` wait for their readers.
 
 import { beginFrame, CloseReason, endFrame, FrameError, FrameType, writeUint32 } from "../codec/frame.js";
 import type { MessageSender } from "./message-sender.js";
@@ -32,6 +33,8 @@ export class Flow {
   private readonly senders = new Set<MessageSender>();
   private waiting = 0;
   private isTurnDue = false;
+  /** What was sent under credit in this tick. */
+  private spent = 0;
   /** What the peer may still send. */
   private allowance: number;
   readonly windows: WindowTuner;
@@ -53,12 +56,22 @@ export class Flow {
     return this.waiting;
   }
 
+  /** True while a stream's message may be written at once. */
+  get isOpen(): boolean {
+    return this.spent < MAX_WRITE_BYTES && this.mayWrite;
+  }
+
   /**
-   * True while a stream's message may be written at once: never before the peer has announced its limits, because a call
+   * True while messages may be written in this tick or the next one: never before the peer has announced its limits, because a call
    * that turns out to be one too many can be made again only while nothing but its REQUEST has left.
    */
-  get isOpen(): boolean {
+  private get mayWrite(): boolean {
     return this.credit > 0 && !this.session.outbox.isBlocked && this.session.wasOpen;
+  }
+
+  /** A tick begins in which frames are written. */
+  onTick(): void {
+    this.spent = 0;
   }
 
   /** The peer has announced its limits. */
@@ -70,6 +83,7 @@ export class Flow {
   /** A frame of `bytes` that needs credit was written. */
   spend(bytes: number): void {
     this.credit -= bytes;
+    this.spent += bytes;
   }
 
   /** `bytes` more wait in `sender`. */
@@ -87,7 +101,7 @@ export class Flow {
   /** `sender` has something to send: it gets its turns. */
   enqueue(sender: MessageSender): void {
     this.ready.push(sender);
-    if (this.isOpen) this.pumpLater();
+    if (this.mayWrite) this.pumpLater();
   }
 
   /** `sender` sends no more. */
@@ -102,16 +116,15 @@ export class Flow {
 
   /** Lets the senders that wait write, a frame each in turn, as far as the pipe and the credit go. */
   pump(): void {
-    let room = MAX_WRITE_BYTES;
     let at = 0;
-    while (at < this.ready.length && room > 0 && this.isOpen) {
+    if (this.ready.length > 0 && this.mayWrite) this.session.touch();
+    while (at < this.ready.length && this.isOpen) {
       const sender = this.ready[at++] as MessageSender;
-      this.session.touch();
-      room -= sender.writeNext();
+      sender.writeNext();
       if (sender.staysInLine()) this.ready.push(sender);
     }
     this.ready.splice(0, at);
-    if (this.ready.length > 0 && this.isOpen) this.pumpLater();
+    if (this.ready.length > 0 && this.mayWrite) this.pumpLater();
     this.session.outgoing.noticeRoom();
   }
 

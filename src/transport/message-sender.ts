@@ -172,8 +172,8 @@ export class MessageSender {
     this.takeTurns();
   }
 
-  /** Writes the next frame; returns its length in bytes. */
-  writeNext(): number {
+  /** Writes the next frame. */
+  writeNext(): void {
     const session = this.session as Session;
     const next = this.waiting[0] as Waiting;
     const isFirst = next.written === 0;
@@ -188,7 +188,6 @@ export class MessageSender {
     this.waitingBytes -= next.written - before;
     session.flow.removeWaiting(this, next.written - before, this.waiting.length === 0);
     if (isDone) next.settle?.resolve();
-    return bytes;
   }
 
   /** Ends the call if the peer has taken nothing for too long. */

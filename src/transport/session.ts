@@ -209,6 +209,7 @@ export class Session implements PipeSink, FrameSink {
   touch(): void {
     if (this.outbox.isScheduled) return;
     this.now = this.wheel.tick.now();
+    this.flow.onTick();
     this.outbox.schedule();
   }
 

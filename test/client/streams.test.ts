@@ -110,6 +110,28 @@ describe("a stream of responses", () => {
     expect(server.stats().running).toBe(0);
   });
 
+  it("that waits for nothing lets others have their turns", async () => {
+    let made = 0;
+    let madeInOneTurn = 0;
+    const server = await rig.current.serve({}, {});
+    server.handle(Streams, {
+      collect: missing,
+      chat: missing,
+      async *list() {
+        rig.current.clock.nextTurn(() => {
+          madeInOneTurn = made;
+        });
+        for (; made < 2_000; made++) yield { payload: new Uint8Array(10_000) };
+      },
+    });
+    const windows = { streamWindowBytes: 33_554_432, connectionWindowBytes: 33_554_432 };
+    const client = new StreamsClient(rig.current.connect(windows));
+    const all = await rig.current.now(collect(client.list({})));
+    expect(all.length).toBe(2_000);
+    expect(madeInOneTurn).toBeGreaterThan(20);
+    expect(madeInOneTurn).toBeLessThan(30);
+  });
+
   it("ends at its deadline", async () => {
     const { client } = await start({
       async *list(_, { signal }) {
