@@ -52,7 +52,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "deadline not removed when a call settles",
-    file: "client/call-queue.ts",
+    file: "call/call-queue.ts",
     find: "    call.disarm();\n",
     replace: "",
   },
