@@ -287,7 +287,9 @@ export class OutgoingCalls {
       if (isUnsent && isWhole) {
         call.session = undefined;
         call.stream?.detach();
-        call.parked = this.cut.get(call.id)?.parked ?? parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
+        // A one-way call has no id, and is never cut.
+        const cut = call.method.oneWay ? undefined : this.cut.get(call.id);
+        call.parked = cut?.parked ?? parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
         owner.onUnsent(call);
       } else if (call.method.oneWay) {
         call.succeed({});
