@@ -215,7 +215,7 @@ onEachTransport((it) => {
       const { client, server } = await stage.start({
         handlers: {
           async streamingInputCall(requests, { signal }) {
-            await requests.next();
+            await requests[Symbol.asyncIterator]().next();
             await untilAborted(signal).catch(() => {});
             hasCome = failure(collect(requests));
             return {};
