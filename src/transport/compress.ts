@@ -1,16 +1,31 @@
 // When a message is compressed, and with what: the two ends' announcements, the options of this side, and the wish of a
 // call. The algorithms are in `codec/compression.ts`.
 
-import { availableCompressions, type Compression, compress } from "../codec/compression.js";
+import { availableCompressions, type Compression, compress, decompress } from "../codec/compression.js";
 import { Flag } from "../codec/frame.js";
 import { Code, localError } from "../codec/status.js";
 import type { Writer } from "../codec/writer.js";
+
+const MAX_UINT32 = 0xffff_ffff;
 
 /** `name`, if this process can compress with it. Throws `RpcError` INVALID_ARGUMENT otherwise. */
 export function checkCompression(name: Compression | undefined): Compression | undefined {
   if (name === undefined || availableCompressions.includes(name)) return name;
   const text = `compression: ${JSON.stringify(name)} is none of ${availableCompressions.join(", ")}, which this Node has`;
   throw localError(Code.INVALID_ARGUMENT, text, "never");
+}
+
+/** What a message is like that has not left: the flags of its frame, and its payload. */
+export interface Unsent {
+  readonly flags: number;
+  readonly payload: Buffer;
+}
+
+/** `unsent` as it was before it was compressed: it goes to another peer, which may not be able to read that. Its message begins at `at`. */
+export function uncompressed({ flags, payload }: Unsent, at: number): Unsent {
+  if ((flags & Flag.COMPRESSED) === 0) return { flags, payload };
+  const message = decompress(payload.subarray(at), MAX_UINT32, availableCompressions);
+  return { flags: flags & ~Flag.COMPRESSED, payload: Buffer.concat([payload.subarray(0, at), message]) };
 }
 
 /** What one connection compresses with. */

@@ -10,6 +10,7 @@ import type { MessageType } from "../codec/message.js";
 import { encodeMetadata, type Metadata } from "../codec/metadata.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { Writer } from "../codec/writer.js";
+import { uncompressed } from "./compress.js";
 import { tooMuchCredit } from "./flow.js";
 import type { Session } from "./session.js";
 import { INITIAL, LIMITS, MAX_CREDIT } from "./settings.js";
@@ -78,6 +79,8 @@ export class MessageSender {
   detach(): void {
     this.leaveFlow();
     this.session = undefined;
+    this.waiting = this.waiting.map((message) => ({ ...message, ...uncompressed(message, 0) }));
+    this.waitingBytes = this.waiting.reduce((sum, { payload }) => sum + payload.length, 0);
   }
 
   /** True while messages wait. */

@@ -19,7 +19,7 @@ import { type AnyMethod, streamsRequests, streamsResponses } from "../codec/meth
 import { Code, localError, RpcError } from "../codec/status.js";
 import { Writer } from "../codec/writer.js";
 import { CallTable, type Stray } from "./call-table.js";
-import type { Compressor } from "./compress.js";
+import { type Compressor, uncompressed } from "./compress.js";
 import { Leases } from "./leases.js";
 import { MessageSender } from "./message-sender.js";
 import type { OutgoingCall, ParkedRequest } from "./outgoing-call.js";
@@ -289,7 +289,8 @@ export class OutgoingCalls {
         call.stream?.detach();
         // A one-way call has no id, and is never cut.
         const cut = call.method.oneWay ? undefined : this.cut.get(call.id);
-        call.parked = cut?.parked ?? parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
+        const parked = cut?.parked ?? parkFrame(outbox.copyFrame(call.framePosition, frameBytes));
+        call.parked = uncompressed(parked, metadataBytes(parked));
         owner.onUnsent(call);
       } else if (call.method.oneWay) {
         call.succeed({});
@@ -342,8 +343,7 @@ export class OutgoingCalls {
   private compressParked(call: OutgoingCall, { flags, payload }: ParkedRequest): number {
     const { outbox, compressor } = this.session;
     if ((flags & (Flag.NO_MESSAGE | Flag.COMPRESSED)) !== 0) return 0;
-    const metadataBytes = (flags & Flag.METADATA) === 0 ? 0 : 2 + payload.readUInt16LE(0);
-    const messageBytes = payload.length - metadataBytes;
+    const messageBytes = payload.length - metadataBytes({ flags, payload });
     return compressor.compressTail(outbox, outbox.pos - outbox.start - messageBytes, call.options.compress);
   }
 
@@ -507,6 +507,11 @@ function encodeRequest(
 function parkFrame(frame: Buffer): ParkedRequest {
   const flags = frame[5] as number;
   return { flags: flags & ~(Flag.DEADLINE | Flag.ONE_WAY), payload: frame.subarray(HEADER_BYTES + headBytes(flags)) };
+}
+
+/** How many bytes precede the message of a parked request. */
+function metadataBytes({ flags, payload }: ParkedRequest): number {
+  return (flags & Flag.METADATA) === 0 ? 0 : 2 + payload.readUInt16LE(0);
 }
 
 /** How many bytes precede the metadata. */

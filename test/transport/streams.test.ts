@@ -1,6 +1,7 @@
 // Streams and fragments where a peer does what none of ours would: a scripted one, on virtual time. What frames mean in
 // which state is in `test/wire`; here are their traces in the objects that a user has, and the ends that time brings.
 
+import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { CloseReason, Flag, FrameType, GENERATION_STEP } from "../../src/codec/frame.js";
 import {
@@ -360,5 +361,48 @@ describe("a peer that does not go on", () => {
     }
     expect(lastOf(peer, FrameType.RESPONSE).arg).toBe(Code.OK);
     peer.pipe.destroy();
+  });
+});
+
+describe("what was compressed for one peer", () => {
+  it("and has not left goes to another one that reads no compression as it was", async () => {
+    let accepted = 0;
+    const peers = await ScriptedPeer.listen(rig.current.network, ADDRESS, (peer) => {
+      const isFirst = accepted++ === 0;
+      if (isFirst) peer.pipe.pause();
+      peer.send(hello({ maxMessageBytes: 4_000_000, ...(isFirst && { compressions: ["gzip"] }) }));
+    });
+    const channel = rig.current.connect({ compression: "gzip" });
+    const echo = new EchoClient(channel);
+    await pass();
+    // These fill the pipe: random bytes do not become smaller.
+    const blocking = Array.from({ length: 6 }, () =>
+      echo.echo({ payload: randomBytes(100_000) }).catch(() => undefined),
+    );
+    await pass();
+    const text = "a".repeat(5_000);
+    const calls = [echo.echo({ text }, { metadata: { k: "v" } })];
+    const half = Buffer.concat([randomBytes(150_000), Buffer.alloc(150_000)]);
+    calls.push(echo.echo({ payload: half }));
+    const stream = new StreamsClient(channel).collect();
+    void stream.send({ text });
+    await pass();
+    peers[0]!.pipe.destroy();
+    await pass(100);
+    const [, peer] = peers as [ScriptedPeer, ScriptedPeer];
+    const compressed = peer.frames.filter(
+      ({ flags, type }) => type < FrameType.FRAGMENT && (flags & Flag.COMPRESSED) !== 0,
+    );
+    expect(compressed).toEqual([]);
+    expect(Message.fromBytes(lastOf(peer, FrameType.MESSAGE).payload).text).toBe(text);
+    const requests = peer.of(FrameType.REQUEST);
+    const texts = requests
+      .filter(({ flags }) => (flags & Flag.METADATA) !== 0)
+      .map(({ payload }) => payload.toString());
+    expect(texts).toEqual([expect.stringContaining(text)]);
+    const cutUp = requests.find(({ flags }) => (flags & Flag.MORE) !== 0)!;
+    expect(cutUp.payload.readUInt32LE(0)).toBeGreaterThan(300_000);
+    peer.send(...requests.map(({ id }) => response(id)));
+    await rig.current.now(Promise.all([...blocking, ...calls, stream.response]));
   });
 });
