@@ -165,6 +165,7 @@ describe("the limits and times in the text", () => {
     ["5. Settings", `the bound is ${(2 * limits.maxUnsentBytes) / MIB} MiB and the peer's \`max_frame_bytes\``],
     ["5. Settings", `reading stops only ${limits.maxUnsentBytes / MIB} MiB above it`],
     ["5. Settings", `for ${limits.streamStallTimeoutMs / 1000} s (\`streamStallTimeoutMs\`)`],
+    ["5. Settings", `Windows grow to at most ${limits.maxWindowBytes / MIB} MiB`],
     ["10. Credit", `or above ${MAX_CREDIT.toLocaleString("en-US")} is a PROTOCOL_ERROR`],
     ["10. Credit", `by ${HEADER_BYTES} and the length of its whole payload`],
     ["11. Fragments", `longer than ${FRAGMENT_BYTES.toLocaleString("en-US")} bytes, and`],
