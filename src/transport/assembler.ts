@@ -32,6 +32,8 @@ export interface Assembled {
 export class Assembler {
   private readonly limits: ConnectionLimits;
   private readonly assemblies = new Map<number, Assembly>();
+  /** The size of the map, which every frame asks for. */
+  private incomplete = 0;
   /** The announced bytes of those that are kept. */
   private announced = 0;
 
@@ -39,9 +41,9 @@ export class Assembler {
     this.limits = limits;
   }
 
-  /** How many messages are incomplete. */
-  get size(): number {
-    return this.assemblies.size;
+  /** True while no message is incomplete. */
+  get isEmpty(): boolean {
+    return this.incomplete === 0;
   }
 
   /** Why a payload of `bytes` for call `id` cannot be taken; undefined if it can. Throws {@link FrameError} if one is incomplete. */
@@ -72,6 +74,7 @@ export class Assembler {
       this.announced += total;
     }
     this.assemblies.set(readUint32(buf, start + 8), assembly);
+    this.incomplete = this.assemblies.size;
   }
 
   /** Throws {@link FrameError} if a message of this call is incomplete. */
@@ -110,7 +113,7 @@ export class Assembler {
     const assembly = this.assemblies.get(id);
     if (assembly === undefined) return;
     this.drop(assembly);
-    if (assembly.type !== FrameType.RESPONSE) this.assemblies.delete(id);
+    if (assembly.type !== FrameType.RESPONSE) this.remove(id);
   }
 
   /** No fragment of this call is waited for any more. */
@@ -118,7 +121,7 @@ export class Assembler {
     const assembly = this.assemblies.get(id);
     if (assembly === undefined) return;
     this.drop(assembly);
-    this.assemblies.delete(id);
+    this.remove(id);
   }
 
   /** The calls whose messages have not grown since `time`. */
@@ -134,7 +137,13 @@ export class Assembler {
   /** The connection is gone. */
   clear(): void {
     this.assemblies.clear();
+    this.incomplete = 0;
     this.announced = 0;
+  }
+
+  private remove(id: number): void {
+    this.assemblies.delete(id);
+    this.incomplete = this.assemblies.size;
   }
 
   private drop(assembly: Assembly): void {

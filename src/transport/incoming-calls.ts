@@ -223,7 +223,7 @@ export class IncomingCalls {
   onAnswered(call: IncomingCall): void {
     if (call.next !== undefined) this.session.wheel.remove(call);
     this.serving[slotOf(call.id)] = undefined;
-    if (this.session.assembler.size > 0) this.session.assembler.forget(call.id);
+    if (!this.session.assembler.isEmpty) this.session.assembler.forget(call.id);
     this.inFlightBytes -= call.requestBytes;
     this.openCount--;
     this.session.onCallEnded();
@@ -280,21 +280,29 @@ export class IncomingCalls {
     this.acceptor.budget.running++;
     this.session.hooks.counters.callsServed++;
     let at: number;
-    let message = buf;
     try {
       at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
-      if ((flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED) {
-        message = decompress(buf.subarray(at, end), this.session.limits.maxMessageBytes, availableCompressions);
-        at = 0;
-      }
+    } catch (error) {
+      call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
+      return;
+    }
+    if (call.expiresAt <= this.time())
+      call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe"));
+    else if ((flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED)
+      this.serveCompressed(call, flags, buf, at, end);
+    else endpoint.serve(call, buf, at, end, flags);
+  }
+
+  private serveCompressed(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): void {
+    let message: Buffer;
+    try {
+      message = decompress(buf.subarray(start, end), this.session.limits.maxMessageBytes, availableCompressions);
     } catch (error) {
       const { message: text } = error as Error;
       call.fail(error instanceof RpcError ? error : localError(Code.INVALID_ARGUMENT, text, "never", error));
       return;
     }
-    if (call.expiresAt <= this.time())
-      call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe"));
-    else endpoint.serve(call, message, at, message === buf ? end : message.length, flags);
+    call.endpoint.serve(call, message, 0, message.length, flags);
   }
 
   private find(id: number): IncomingCall | undefined {

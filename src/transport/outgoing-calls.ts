@@ -60,6 +60,8 @@ export class OutgoingCalls {
   private oneWay: OutgoingCall[] = [];
   /** Requests that are being sent in fragments, by the ids of their calls. */
   private readonly cut = new Map<number, CutRequest>();
+  /** True once a request was cut up here: most connections never have one. */
+  private hasCut = false;
   /** What the peer is ready for; undefined for one that gives no leases. */
   private leases: Leases | undefined = undefined;
 
@@ -175,7 +177,7 @@ export class OutgoingCalls {
     const id = readUint32(buf, start + 8);
     const flags = buf[start + 5] as number;
     const call = this.table.settle(id);
-    if (this.cut.size > 0) this.stopCut(id);
+    if (this.hasCut) this.stopCut(id);
     if (typeof call === "string") this.countStray(call);
     else if ((flags & Flag.REFUSED) === 0 || !this.takeBack(call)) this.settle(call, flags, buf, start, end);
     if (this.roomIsAwaited) this.noticeRoom();
@@ -258,8 +260,8 @@ export class OutgoingCalls {
     if (call.method.oneWay) return;
     const { outbox, assembler } = this.session;
     this.table.abandon(call.id);
-    if (this.cut.size > 0) this.stopCut(call.id);
-    if (assembler.size > 0) assembler.discard(call.id);
+    if (this.hasCut) this.stopCut(call.id);
+    if (!assembler.isEmpty) assembler.discard(call.id);
     this.session.touch();
     beginFrame(outbox);
     endFrame(outbox, FrameType.CANCEL, 0, code, call.id);
@@ -354,6 +356,7 @@ export class OutgoingCalls {
     const parked = { flags: flags & ~Flag.DEADLINE, payload: payload.subarray(headBytes(flags)) };
     const sender = new MessageSender((error) => this.refuseMessage(id, error));
     sender.attach(this.session, id);
+    this.hasCut = true;
     this.cut.set(id, { sender, parked });
     sender.sendCut(FrameType.REQUEST, flags, method, payload, { resolve: () => this.cut.delete(id), reject() {} });
   }

@@ -192,7 +192,7 @@ export class Session implements PipeSink, FrameSink {
 
   /** True while calls of either direction are under way. */
   get isBusy(): boolean {
-    return this.outgoing.pending > 0 || this.incoming.unanswered > 0 || this.assembler.size > 0;
+    return this.outgoing.pending > 0 || this.incoming.unanswered > 0 || !this.assembler.isEmpty;
   }
 
   /** True while so much waits for the peer that it is served no further calls. */
@@ -334,7 +334,13 @@ export class Session implements PipeSink, FrameSink {
     }
     switch (type) {
       case FrameType.RESPONSE:
+        if (this.isPlain(buf, start)) this.outgoing.onResponse(buf, start, end);
+        else this.onMessage(type, buf, start, end);
+        break;
       case FrameType.REQUEST:
+        if (this.isPlain(buf, start)) this.incoming.onRequest(buf, start, end, false);
+        else this.onMessage(type, buf, start, end);
+        break;
       case FrameType.MESSAGE:
         this.onMessage(type, buf, start, end);
         break;
@@ -383,6 +389,11 @@ export class Session implements PipeSink, FrameSink {
     if (this.isDraining || this.isPeerDraining || this.peerEnded) this.endIfDone();
   }
 
+  /** True for a frame that nothing of fragments concerns: nearly every one. */
+  private isPlain(buf: Buffer, start: number): boolean {
+    return this.assembler.isEmpty && ((buf[start + 5] as number) & Flag.MORE) === 0;
+  }
+
   /** A frame that carries a message, whole or cut. */
   private onMessage(type: number, buf: Buffer, start: number, end: number): void {
     const flags = buf[start + 5] as number;
@@ -392,7 +403,7 @@ export class Session implements PipeSink, FrameSink {
       return;
     }
     // Of the calls with an incomplete message, a RESPONSE ends one, and a one-way REQUEST names none.
-    if (this.assembler.size > 0 && type !== FrameType.RESPONSE && !isOneWay(type, flags))
+    if (!this.assembler.isEmpty && type !== FrameType.RESPONSE && !isOneWay(type, flags))
       this.assembler.expectNone(readUint32(buf, start + 8));
     if (type === FrameType.MESSAGE && !this.isMessageWanted(buf, start, end - start, undefined)) return;
     this.onWholeMessage(type, buf, start, end, false);
@@ -408,7 +419,7 @@ export class Session implements PipeSink, FrameSink {
   private onWholeMessage(type: number, buf: Buffer, start: number, end: number, wasCut: boolean): void {
     if (type === FrameType.RESPONSE) {
       // It ends the call, whatever was incomplete.
-      if (this.assembler.size > 0 && this.isOwn(readUint32(buf, start + 8)))
+      if (!this.assembler.isEmpty && this.isOwn(readUint32(buf, start + 8)))
         this.assembler.forget(readUint32(buf, start + 8));
       this.outgoing.onResponse(buf, start, end);
     } else if (type === FrameType.REQUEST) {

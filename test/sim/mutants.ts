@@ -179,8 +179,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "lost cancel of a stream",
     file: "transport/outgoing-calls.ts",
-    find: "    if (assembler.size > 0) assembler.discard(call.id);\n",
-    replace: "    if (assembler.size > 0) assembler.discard(call.id);\n    if (call.stream !== undefined) return;\n",
+    find: "    if (!assembler.isEmpty) assembler.discard(call.id);\n",
+    replace: "    if (!assembler.isEmpty) assembler.discard(call.id);\n    if (call.stream !== undefined) return;\n",
   },
   {
     name: "half-close lost: the peer is not told that no message follows",

@@ -26,7 +26,7 @@ function leftovers(side: string, session: Session, peer: Session): string[] {
   const counts: Readonly<Record<string, number>> = {
     "calls pending": session.outgoing.pending,
     "calls unanswered": session.incoming.unanswered,
-    "incomplete messages": session.assembler.size,
+    "incomplete messages": session.assembler.isEmpty ? 0 : 1,
     "bytes of incomplete messages": (session.assembler as unknown as { readonly announced: number }).announced,
     "bytes that wait for readers": flow.buffered,
     "bytes that wait to be sent": flow.waiting,

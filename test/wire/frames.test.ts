@@ -66,7 +66,7 @@ describe("frames that are cut up", () => {
     // The length in the header is that of the first frame; nobody reads it again.
     whole.writeUInt32LE(bytes - HEADER_BYTES, 0);
     expect(whole.toString("hex")).toBe(hex);
-    expect(assembler.size).toBe(0);
+    expect(assembler.isEmpty).toBe(true);
   });
 });
 
