@@ -27,7 +27,7 @@ export class Child<Received extends Message> {
   private readonly name: string;
   private readonly inbox: Received[] = [];
   private readonly arrival = new EventEmitter();
-  private ended: string | undefined;
+  private ended: string | undefined = undefined;
 
   private constructor(child: ChildProcess, name: string) {
     this.process = child;

@@ -19,7 +19,7 @@ export class Load {
   /** Calls that failed, and wrong replies. */
   errors = 0;
   /** What the first error said. */
-  firstError: string | undefined;
+  firstError: string | undefined = undefined;
 
   private readonly client: EchoCaller;
   private readonly messages: readonly EchoMessage[];

@@ -53,7 +53,7 @@ class ServerConnection extends FrameReader {
   private readonly socket: Socket;
   private readonly outbox: Outbox;
   private readonly ends: Ends;
-  private sink: Sink | undefined;
+  private sink: Sink | undefined = undefined;
 
   constructor(socket: Socket, ends: Ends) {
     super();

@@ -14,7 +14,7 @@ export class OpenLoop {
   /** Calls that failed, and wrong replies. */
   errors = 0;
   /** What the first error said. */
-  firstError: string | undefined;
+  firstError: string | undefined = undefined;
 
   private readonly client: EchoCaller;
   private readonly intervalMs: number;

@@ -44,7 +44,7 @@ export class Sink {
   /** Messages that are not what was sent, and an end that is not where it should be. */
   errors = 0;
   /** What the first error said. */
-  firstError: string | undefined;
+  firstError: string | undefined = undefined;
   private isEnded = false;
 
   /** Takes the next message. */

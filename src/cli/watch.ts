@@ -41,7 +41,7 @@ class Watching {
   private readonly watcher: Watcher;
   private readonly debounceMs: number;
   private readonly watched = new Map<string, Watched>();
-  private timer: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined = undefined;
 
   constructor({ run, watcher = watchWithSystem, debounceMs = DEBOUNCE_MS }: WatchOptions) {
     this.run = run;

@@ -85,7 +85,7 @@ class MemoryPipe implements Pipe {
   private readonly clock: Clock;
   private readonly capacityBytes: number;
   private readonly onGone: (pipe: MemoryPipe) => void;
-  private sink: PipeSink | undefined;
+  private sink: PipeSink | undefined = undefined;
   private inbox: Buffer[] = [];
   private inboxBytes = 0;
   private held: { readonly buf: Buffer; start: number; readonly end: number } | undefined;
@@ -94,7 +94,7 @@ class MemoryPipe implements Pipe {
   private ended = false;
   private peerEndSeen = false;
   private gone = false;
-  private cause: Error | undefined;
+  private cause: Error | undefined = undefined;
   private pumping = false;
 
   constructor(remote: string, clock: Clock, capacityBytes: number, onGone: (pipe: MemoryPipe) => void) {

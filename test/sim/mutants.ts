@@ -216,8 +216,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a response is forgotten while its fragments still come",
     file: "transport/assembler.ts",
-    find: "    if (assembly.type !== FrameType.RESPONSE) this.assemblies.delete(id);",
-    replace: "    this.assemblies.delete(id);",
+    find: "    if (assembly.type !== FrameType.RESPONSE) this.remove(id);",
+    replace: "    this.remove(id);",
   },
   {
     name: "a stream is handed back though messages had left",

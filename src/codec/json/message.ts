@@ -83,8 +83,8 @@ interface Chosen {
 export class JsonMessage<T = unknown, Init = T> extends JsonType<T, Init> {
   readonly isSpecial = false;
   private readonly declare: () => readonly JsonField[];
-  private declared: readonly JsonField[] | undefined;
-  private byName: ReadonlyMap<string, JsonField> | undefined;
+  private declared: readonly JsonField[] | undefined = undefined;
+  private byName: ReadonlyMap<string, JsonField> | undefined = undefined;
 
   /** `fields` is called once, when the first message is read or written: messages may hold each other. */
   constructor(type: MessageType<T, Init>, fields: () => readonly JsonField[]) {
