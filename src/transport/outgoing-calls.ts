@@ -148,7 +148,8 @@ export class OutgoingCalls {
 
   /**
    * The same for a request that has waited. False: the peer has not said yet whether it takes a frame of this size, or gives
-   * no lease for it; try again after the handshake, or when there is room. What is sent before the handshake stays parked, because the peer may turn out to take fewer calls.
+   * no lease for it; try again after the handshake, or when there is room. What is sent before the handshake stays parked,
+   * because the peer may turn out to take fewer calls.
    */
   sendParked(call: OutgoingCall, parked: ParkedRequest): boolean {
     const { outbox, state, peer } = this.session;
