@@ -4,6 +4,9 @@ import { Coverage, type CoverageCounts } from "./coverage.js";
 import { simulate } from "./simulation.js";
 import { type StreamCounts, StreamCoverage } from "./stream-coverage.js";
 
+/** Failed seeds that a summary names. */
+const MAX_NAMED_SEEDS = 20;
+
 /** Seeds from `first` up to `end`, without it. */
 export interface SeedRange {
   readonly first: number;
@@ -16,8 +19,8 @@ export interface Summary {
   runs: number;
   calls: number;
   faults: number;
-  /** Seeds that broke an invariant. */
-  failures: number;
+  /** The seeds that broke an invariant. */
+  readonly failed: number[];
   coverage: Coverage;
   streamCount: number;
   streams: StreamCoverage;
@@ -34,13 +37,18 @@ export function gapsOf({ coverage, streams }: Summary): string[] {
   return [...coverage.gaps(), ...streams.gaps()];
 }
 
+/** What a summary says, as plain data. */
+export function plain(summary: Summary): PlainSummary {
+  return { ...summary, coverage: summary.coverage.counts, streams: summary.streams.counts };
+}
+
 /** A summary of nothing. */
 export function newSummary(): Summary {
   return {
     runs: 0,
     calls: 0,
     faults: 0,
-    failures: 0,
+    failed: [],
     coverage: new Coverage(),
     streamCount: 0,
     streams: new StreamCoverage(),
@@ -52,33 +60,41 @@ export function merge(total: Summary, part: PlainSummary): void {
   total.runs += part.runs;
   total.calls += part.calls;
   total.faults += part.faults;
-  total.failures += part.failures;
+  total.failed.push(...part.failed);
   total.coverage.merge(part.coverage);
   total.streamCount += part.streamCount;
   total.streams.merge(part.streams);
 }
 
-/** Runs a range of seeds. `print` gets a few lines for each seed that fails; with `stop` the first one ends it. */
+/**
+ * Runs a range of seeds. `print` gets a few lines for each seed that fails. `goOn` gets what there is after each seed;
+ * the run ends early if it returns false.
+ */
 export async function runSeeds(
   { first, end, step }: SeedRange,
-  stop: boolean,
   print: (text: string) => void,
+  goOn: (total: Summary) => boolean = () => true,
 ): Promise<Summary> {
   const total = newSummary();
   for (let seed = first; seed < end; seed += step) {
     const { violations, ...report } = await simulate(seed);
-    merge(total, { runs: 1, failures: violations.length > 0 ? 1 : 0, ...report });
-    if (violations.length === 0) continue;
-    print(failureText(seed, violations));
-    if (stop) break;
+    merge(total, { runs: 1, failed: violations.length > 0 ? [seed] : [], ...report });
+    if (violations.length > 0) print(failureText(seed, violations));
+    if (!goOn(total)) break;
   }
   return total;
 }
 
-/** The counts and the coverage table. */
-export function summaryText({ runs, calls, streamCount, faults, failures, coverage, streams }: Summary): string {
-  const counts = `${runs} runs, ${calls} calls, ${streamCount} streams, ${faults} faults, ${failures} failed runs`;
-  return `${counts}\n${coverage.toString()}\n${streams.toString()}`;
+/** The counts, the coverage tables and the seeds that failed. */
+export function summaryText({ runs, calls, streamCount, faults, failed, coverage, streams }: Summary): string {
+  const counts = `${runs} runs, ${calls} calls, ${streamCount} streams, ${faults} faults, ${failed.length} failed runs`;
+  const text = `${counts}\n${coverage.toString()}\n${streams.toString()}`;
+  if (failed.length === 0) return text;
+  const more = failed.length > MAX_NAMED_SEEDS ? ` and ${failed.length - MAX_NAMED_SEEDS} more` : "";
+  return `${text}\nfailed seeds: ${failed
+    .toSorted((a, b) => a - b)
+    .slice(0, MAX_NAMED_SEEDS)
+    .join(", ")}${more}`;
 }
 
 function failureText(seed: number, violations: readonly string[]): string {

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { testSeed } from "../support/seed.js";
-import { gapsOf, runSeeds, type Summary, summaryText } from "./runner.js";
+import { gapsOf, runSeeds, summaryText } from "./runner.js";
 import { type RunReport, simulate } from "./simulation.js";
 
 const SEEDS = 1_000;
@@ -15,9 +15,7 @@ describe("the simulation", () => {
     timeout: 300_000,
   }, async () => {
     const failures: string[] = [];
-    const summary: Summary = await runSeeds({ first: BASE, end: BASE + SEEDS, step: 1 }, false, (text) =>
-      failures.push(text),
-    );
+    const summary = await runSeeds({ first: BASE, end: BASE + SEEDS, step: 1 }, (text) => failures.push(text));
     console.log(`base seed ${BASE}; ${summaryText(summary)}`);
     expect(failures.join("\n")).toBe("");
     expect(gapsOf(summary)).toEqual([]);
