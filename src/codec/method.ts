@@ -2,6 +2,7 @@
 // shared by every connection; each method carries an ordinal so that per-connection tables are arrays, not maps.
 
 import type { MessageType } from "./message.js";
+import type { ClientPolicy, ServerPolicy } from "./policy.js";
 
 /** Which sides of a call may carry more than one message. */
 export type MethodKind = "unary" | "client-streaming" | "server-streaming" | "bidi-streaming";
@@ -38,6 +39,10 @@ export interface MethodSpec<I, IInit, O, OInit, Options extends object = object>
   readonly priority?: Priority;
   /** `option idempotency_level`. Default `"unknown"`. */
   readonly idempotency?: Idempotency;
+  /** `option (sluice.method).client`. Default: nothing special. */
+  readonly client?: ClientPolicy;
+  /** `option (sluice.method).server`. Default: nothing special. */
+  readonly server?: ServerPolicy;
   /** `option deprecated`. Default false. */
   readonly deprecated?: boolean;
   /** The custom options that the manifest gives the method, by the full names of their extensions. Default none. */
@@ -45,6 +50,7 @@ export interface MethodSpec<I, IInit, O, OInit, Options extends object = object>
 }
 
 const NO_OPTIONS: object = Object.freeze({});
+const NO_POLICY: ClientPolicy & ServerPolicy = Object.freeze({});
 
 let methodCount = 0;
 
@@ -68,6 +74,10 @@ export class Method<I = unknown, IInit = I, O = unknown, OInit = O, Options exte
   readonly oneWay: boolean;
   readonly priority: Priority;
   readonly idempotency: Idempotency;
+  /** What the manifest says about its calls on the client's side; a running channel may have another policy. */
+  readonly client: ClientPolicy;
+  /** The same for the server's side. */
+  readonly server: ServerPolicy;
   /** True if the manifest marks it deprecated. */
   readonly deprecated: boolean;
   /** The custom options that the manifest gives it, by the full names of their extensions: `options["acme.audit"]`. */
@@ -86,6 +96,8 @@ export class Method<I = unknown, IInit = I, O = unknown, OInit = O, Options exte
     this.oneWay = spec.oneWay ?? false;
     this.priority = spec.priority ?? "normal";
     this.idempotency = spec.idempotency ?? "unknown";
+    this.client = spec.client ?? NO_POLICY;
+    this.server = spec.server ?? NO_POLICY;
     this.deprecated = spec.deprecated ?? false;
     this.options = spec.options ?? (NO_OPTIONS as Options);
   }

@@ -10,17 +10,18 @@ const root = resolve(import.meta.dirname, "../../src");
 const allowed: Record<string, readonly string[]> = {
   codec: [],
   transport: ["codec"],
-  call: ["transport", "codec"],
-  client: ["call", "transport", "codec"],
-  server: ["call", "transport", "codec"],
+  flow: ["transport", "codec"],
+  call: ["flow", "transport", "codec"],
+  client: ["call", "flow", "transport", "codec"],
+  server: ["call", "flow", "transport", "codec"],
   gen: ["codec"],
   "runtime.ts": ["call", "codec"],
   "json.ts": ["codec"],
-  "index.ts": ["client", "server", "call", "transport", "codec"],
-  "testing.ts": ["testing", "client", "server", "call", "transport", "codec"],
+  "index.ts": ["client", "server", "call", "flow", "transport", "codec"],
+  "testing.ts": ["testing", "client", "server", "call", "flow", "transport", "codec"],
   testing: ["transport", "codec"],
-  standard: ["runtime.ts", "server", "call", "transport", "codec"],
-  cli: ["gen", "client", "server", "call", "transport", "codec"],
+  standard: ["runtime.ts", "server", "call", "flow", "transport", "codec"],
+  cli: ["gen", "client", "server", "call", "flow", "transport", "codec"],
 };
 
 /** The only files that may re-export everything of others. */
