@@ -1,0 +1,58 @@
+// What is counted for one method that has a policy, the same at both ends. Invariant: each call that was made or came
+// moves exactly one of `succeeded`, `failed`, `logged`, `queued` and the counters in `rejected` when it ends.
+
+/**
+ * Why a call was not let in. `concurrency`: as many were under way as may be; `queue`: as many waited as may; `rate`: no
+ * token was left; `throttle`: the server refuses too many; `deadline`: it waited too long for its time; `overload`: those
+ * before it waited too long; `store`: a durable queue could not take it.
+ */
+export type Rejection = "concurrency" | "queue" | "rate" | "throttle" | "deadline" | "overload" | "store";
+
+/** A method's counters and gauges. */
+export interface MethodStats {
+  /** Calls that were let in. */
+  readonly started: number;
+  readonly succeeded: number;
+  /** Calls that were let in, or waited, and ended with an error. */
+  readonly failed: number;
+  /** Attempts that were made because one had failed. */
+  readonly retried: number;
+  /** Attempts that were made because one was slow. */
+  readonly hedged: number;
+  /** Calls that were not let in, by reason; a reason that never came is not there. */
+  readonly rejected: { readonly [reason in Rejection]?: number };
+  /** Calls that were dropped, and answered as if they had run. */
+  readonly logged: number;
+  /** Calls that were stored in a durable queue. */
+  readonly queued: number;
+  /** Calls that wait to be let in now. */
+  readonly waiting: number;
+  /** Calls that were let in and have not ended. */
+  readonly running: number;
+}
+
+/** Counts; its owner writes the fields. */
+export class MethodCounters {
+  started = 0;
+  succeeded = 0;
+  failed = 0;
+  retried = 0;
+  hedged = 0;
+  logged = 0;
+  queued = 0;
+  waiting = 0;
+  running = 0;
+  private readonly rejected = new Map<Rejection, number>();
+
+  /** A call was not let in. */
+  reject(reason: Rejection): void {
+    this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + 1);
+  }
+
+  /** A copy, as of now. */
+  read(): MethodStats {
+    const { started, succeeded, failed, retried, hedged, logged, queued, waiting, running } = this;
+    const rejected = Object.fromEntries(this.rejected);
+    return { started, succeeded, failed, retried, hedged, rejected, logged, queued, waiting, running };
+  }
+}
