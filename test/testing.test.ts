@@ -52,7 +52,7 @@ describe("pair", () => {
   });
 
   it("takes the options of both sides", async () => {
-    await using rig = echoPair({ client: { mode: "short" }, server: { maxCalls: 1 } });
+    await using rig = echoPair({ client: { mode: "short" }, server: { maxCalls: 1, policy: { queue: 0 } } });
     const calls = [rig.client.hold({}), rig.client.hold({})];
     const outcomes = Promise.allSettled(calls);
     await rig.clock.advance(0);

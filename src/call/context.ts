@@ -202,7 +202,7 @@ export class CallContext extends Context implements IncomingContext {
 
   /** Made by the dispatcher. */
   constructor(method: AnyMethod, call: IncomingCall) {
-    super(call.expiresAt, undefined, call.metadata);
+    super(call.deadline, undefined, call.metadata);
     this.method = method;
     this.session = call.session;
   }

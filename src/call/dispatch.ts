@@ -2,23 +2,26 @@
 
 import type { AnyMethod, Service } from "../codec/method.js";
 import { Code, localError } from "../codec/status.js";
+import type { TaskPool } from "../flow/task-pool.js";
 import type { Endpoint } from "../transport/incoming-call.js";
-import type { Acceptor, CallBudget } from "../transport/incoming-calls.js";
+import type { Acceptor } from "../transport/incoming-calls.js";
+import { BatchEndpoint, type BatchHandler } from "./batch-endpoint.js";
+import { isEndpointMaker, MAKE_ENDPOINT, type OwningEndpoint } from "./endpoint-maker.js";
 import { composeHandler, type ServerInterceptor } from "./interceptors.js";
 import { StreamEndpoint } from "./stream-endpoint.js";
 import { UnaryEndpoint } from "./unary-endpoint.js";
 
 /** The handlers of a server, or of a channel that serves its server's calls, by method path. */
 export class Dispatcher implements Acceptor {
-  readonly budget: CallBudget;
+  readonly pool: TaskPool;
   /** The services that were added, in order. */
   readonly services: Service[] = [];
-  private readonly endpoints = new Map<string, Endpoint>();
+  private readonly endpoints = new Map<string, OwningEndpoint>();
   private readonly interceptors: readonly ServerInterceptor[];
 
-  /** `maxCalls` handlers run at once, on all connections together. */
-  constructor(maxCalls: number, interceptors: readonly ServerInterceptor[]) {
-    this.budget = { running: 0, limit: maxCalls };
+  /** Their calls run in `pool`. */
+  constructor(pool: TaskPool, interceptors: readonly ServerInterceptor[]) {
+    this.pool = pool;
     this.interceptors = interceptors;
   }
 
@@ -38,7 +41,17 @@ export class Dispatcher implements Acceptor {
     this.services.push(service as Service);
   }
 
-  private endpoint(method: AnyMethod, handlers: object): Endpoint {
+  /** No call waits for others to come from now on. */
+  drain(): void {
+    for (const endpoint of this.endpoints.values()) endpoint.drain?.();
+  }
+
+  /** Lets go of what endpoints hold beyond their calls. For when no connection is left. */
+  async close(): Promise<void> {
+    await Promise.all([...this.endpoints.values()].map((endpoint) => endpoint.close?.()));
+  }
+
+  private endpoint(method: AnyMethod, handlers: object): OwningEndpoint {
     const handler = (handlers as Record<string, unknown>)[method.localName];
     if (typeof handler !== "function") {
       throw localError(
@@ -47,7 +60,15 @@ export class Dispatcher implements Acceptor {
         "never",
       );
     }
-    const composed = composeHandler(this.interceptors, method, handler.bind(handlers));
-    return method.kind === "unary" ? new UnaryEndpoint(method, composed) : new StreamEndpoint(method, composed);
+    const { pool, interceptors } = this;
+    if (isEndpointMaker(handler)) return handler[MAKE_ENDPOINT]({ method, pool, interceptors });
+    const gate = this.pool.newGate(method);
+    const own = handler.bind(handlers);
+    if (method.kind === "unary" && method.server.batch !== undefined)
+      return new BatchEndpoint(method, own as BatchHandler, gate, pool.wheel, interceptors);
+    const composed = composeHandler(interceptors, method, own);
+    return method.kind === "unary"
+      ? new UnaryEndpoint(method, composed, gate)
+      : new StreamEndpoint(method, composed, gate);
   }
 }

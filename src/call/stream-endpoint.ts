@@ -3,6 +3,7 @@
 import type { DecodeError } from "../codec/message.js";
 import { type AnyMethod, type MethodKind, streamsRequests, streamsResponses } from "../codec/method.js";
 import { RpcError } from "../codec/status.js";
+import type { Gate } from "../transport/gate.js";
 import type { Endpoint, IncomingCall } from "../transport/incoming-call.js";
 import type { StreamSink } from "../transport/stream.js";
 import { CallContext } from "./context.js";
@@ -17,12 +18,17 @@ type Responses = AsyncIterator<unknown> | Iterator<unknown>;
 export class StreamEndpoint implements Endpoint {
   readonly path: string;
   readonly kind: MethodKind;
+  readonly gate: Gate;
+  readonly open: Endpoint["open"];
   private readonly method: AnyMethod;
   private readonly handler: StreamHandler;
 
-  constructor(method: AnyMethod, handler: StreamHandler) {
+  constructor(method: AnyMethod, handler: StreamHandler, gate: Gate) {
     this.path = method.path;
     this.kind = method.kind;
+    this.gate = gate;
+    // A single request may wait as it is; of a stream of them more may come.
+    this.open = streamsRequests(method.kind) ? this.openRequests : undefined;
     this.method = method;
     this.handler = handler;
   }
@@ -33,7 +39,7 @@ export class StreamEndpoint implements Endpoint {
     if (streamsRequests(this.kind)) {
       const stream = call.openStream(sink);
       sink.reader.open(stream);
-      this.run(call, sink, sink.reader);
+      this.handle(call, sink, sink.reader);
       stream.onFirst(buf, start, end, flags);
       return;
     }
@@ -45,10 +51,23 @@ export class StreamEndpoint implements Endpoint {
       return;
     }
     call.openStream(sink).end();
-    this.run(call, sink, request);
+    this.handle(call, sink, request);
   }
 
-  private run(call: IncomingCall, sink: ServingSink, input: unknown): void {
+  run(call: IncomingCall): void {
+    const sink = call.opened as ServingSink;
+    this.handle(call, sink, sink.reader);
+  }
+
+  private openRequests(call: IncomingCall, buf: Buffer, start: number, end: number, flags: number): void {
+    const sink = new ServingSink(call, this.method);
+    call.opened = sink;
+    const stream = call.openStream(sink);
+    sink.reader.open(stream);
+    stream.onFirst(buf, start, end, flags);
+  }
+
+  private handle(call: IncomingCall, sink: ServingSink, input: unknown): void {
     const { method } = this;
     const context = new CallContext(method, call);
     call.context = context;

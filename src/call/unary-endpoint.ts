@@ -2,6 +2,7 @@
 
 import type { AnyMethod, MethodKind } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Gate } from "../transport/gate.js";
 import type { Endpoint, IncomingCall } from "../transport/incoming-call.js";
 import { CallContext } from "./context.js";
 import type { UnaryHandler } from "./interceptors.js";
@@ -10,11 +11,13 @@ import type { UnaryHandler } from "./interceptors.js";
 export class UnaryEndpoint implements Endpoint {
   readonly path: string;
   readonly kind: MethodKind = "unary";
+  readonly gate: Gate;
   private readonly method: AnyMethod;
   private readonly handler: UnaryHandler;
 
-  constructor(method: AnyMethod, handler: UnaryHandler) {
+  constructor(method: AnyMethod, handler: UnaryHandler, gate: Gate) {
     this.path = method.path;
+    this.gate = gate;
     this.method = method;
     this.handler = handler;
   }
@@ -54,6 +57,7 @@ export function undecodable(error: unknown): RpcError {
   return localError(Code.INVALID_ARGUMENT, `the request does not decode: ${(error as Error).message}`, "never", error);
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** True for anything that promises a value. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -8,6 +8,7 @@ import type { AnyStream } from "../call/interceptors.js";
 import { type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import type { AnyMethod, Method, Service } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import { TaskPool } from "../flow/task-pool.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import { type Address, parseAddress } from "../transport/pipe.js";
 import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
@@ -56,7 +57,10 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     this.setMaxListeners(0);
     this.options = options;
     this.wheel = wheelOf(options.clock);
-    this.dispatcher = new Dispatcher(options.maxCalls, options.handlerInterceptors);
+    this.dispatcher = new Dispatcher(
+      new TaskPool(this.wheel, options.maxCalls, options.handlerPolicy),
+      options.handlerInterceptors,
+    );
     const hooks: SessionHooks = { counters: this.counters, handlerFailed() {}, callRefused() {} };
     const dialer = new Dialer(addresses, options, hooks, this.dispatcher);
     this.carrier = new carriers[options.mode](options, dialer, this.counters, {

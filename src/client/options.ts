@@ -3,6 +3,7 @@
 import { FORWARDED_METADATA } from "../call/call-maker.js";
 import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
 import type { Compression } from "../codec/compression.js";
+import type { ServerPolicy } from "../codec/policy.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { Code, localError } from "../codec/status.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
@@ -46,6 +47,8 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly maxBackoffMs?: number;
   /** Handlers that may run at once for calls that the server makes to this client. Default 4,096. */
   readonly maxCalls?: number;
+  /** What holds for the methods that this channel serves and whose manifest does not say otherwise, field by field. */
+  readonly handlerPolicy?: ServerPolicy;
   /**
    * Metadata keys that calls send on from their `parent`. Default: those of W3C's trace context and baggage: `traceparent`,
    * `tracestate`, `baggage`.
@@ -86,6 +89,7 @@ export interface ResolvedConnectOptions {
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
   readonly maxCalls: number;
+  readonly handlerPolicy: ServerPolicy;
   readonly interceptors: readonly ClientInterceptor[];
   readonly forwardMetadata: readonly string[];
   readonly handlerInterceptors: readonly ServerInterceptor[];
@@ -121,6 +125,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     initialBackoffMs: checkLimit("initialBackoffMs", given.initialBackoffMs ?? 50, 1, 600_000),
     maxBackoffMs: checkLimit("maxBackoffMs", given.maxBackoffMs ?? 5_000, 1, 600_000),
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? LIMITS.maxCallsPerConnection[0], 1, 16_777_216),
+    handlerPolicy: given.handlerPolicy ?? {},
     interceptors: given.interceptors ?? [],
     forwardMetadata: given.forwardMetadata ?? FORWARDED_METADATA,
     handlerInterceptors: given.handlerInterceptors ?? [],

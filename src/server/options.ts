@@ -5,6 +5,7 @@ import { FORWARDED_METADATA } from "../call/call-maker.js";
 import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
 import type { PeerPolicy } from "../call/peer.js";
 import type { Compression } from "../codec/compression.js";
+import type { ServerPolicy } from "../codec/policy.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
 import { checkCompression } from "../transport/compress.js";
@@ -25,8 +26,10 @@ export interface ServerOptions extends Partial<ConnectionLimits> {
   readonly maxConnectionAgeMs?: number;
   /** What calls have left to finish when their connection has reached its age, in milliseconds. Default 10,000. */
   readonly connectionAgeGraceMs?: number;
-  /** Handlers that run at once, on all connections; further calls are refused RESOURCE_EXHAUSTED. Default 65,536. */
+  /** Handlers that run at once, on all connections; further calls wait as their policies say. Default 65,536. */
   readonly maxCalls?: number;
+  /** What holds for methods whose manifest does not say otherwise, field by field. */
+  readonly policy?: ServerPolicy;
   /** Wrap the handlers; the first is the outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
   /**
@@ -68,6 +71,7 @@ export interface ResolvedServerOptions {
   readonly connectionAgeGraceMs: number;
   readonly random: Random;
   readonly maxCalls: number;
+  readonly policy: ServerPolicy;
   readonly interceptors: readonly ServerInterceptor[];
   readonly calls: PeerPolicy;
   readonly logger: Logger | undefined;
@@ -95,6 +99,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     connectionAgeGraceMs: checkLimit("connectionAgeGraceMs", given.connectionAgeGraceMs ?? 10_000, 0, 86_400_000),
     random: given.random ?? Math.random,
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? 65_536, 1, 16_777_216),
+    policy: given.policy ?? {},
     interceptors: given.interceptors ?? [],
     calls: {
       timeoutMs: checkLimit("timeoutMs", given.timeoutMs ?? 30_000, 1, Number.POSITIVE_INFINITY),

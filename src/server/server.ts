@@ -6,6 +6,7 @@ import { knownPeer, type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import { CloseReason } from "../codec/frame.js";
 import type { Service } from "../codec/method.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import { TaskPool } from "../flow/task-pool.js";
 import { AGENT } from "../transport/agent.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import type { OutgoingCall } from "../transport/outgoing-call.js";
@@ -32,6 +33,8 @@ export interface ServerStats extends Readonly<Counters> {
   readonly connections: number;
   /** Handlers that run. */
   readonly running: number;
+  /** Calls that wait for a worker. */
+  readonly waiting: number;
 }
 
 /** Serves calls. Made by {@link createServer}. */
@@ -57,7 +60,7 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     super();
     this.options = options;
     this.wheel = wheelOf(options.clock);
-    this.dispatcher = new Dispatcher(options.maxCalls, options.interceptors);
+    this.dispatcher = new Dispatcher(new TaskPool(this.wheel, options.maxCalls, options.policy), options.interceptors);
     setPeerPolicy(this, options.calls);
     const { random, maxConnectionAgeMs, connectionAgeGraceMs } = options;
     this.aging = new Aging(this.wheel, random, maxConnectionAgeMs, connectionAgeGraceMs);
@@ -106,7 +109,8 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
 
   /** Counters and gauges of now. */
   stats(): ServerStats {
-    return { ...this.hooks.counters, connections: this.sessions.size, running: this.dispatcher.budget.running };
+    const { running, waiting } = this.dispatcher.pool;
+    return { ...this.hooks.counters, connections: this.sessions.size, running, waiting };
   }
 
   /**

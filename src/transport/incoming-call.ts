@@ -6,6 +6,7 @@ import type { MessageType } from "../codec/message.js";
 import { encodeMetadata, type Metadata } from "../codec/metadata.js";
 import type { MethodKind } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
+import type { Backlog, Gate } from "./gate.js";
 import type { Session } from "./session.js";
 import { encodeStatus, errorCode } from "./status-frame.js";
 import { Stream, type StreamSink } from "./stream.js";
@@ -15,12 +16,21 @@ import { Timer } from "./timers.js";
 export interface Endpoint {
   readonly path: string;
   readonly kind: MethodKind;
+  /** Decides when its calls run. */
+  readonly gate: Gate;
   /**
    * Decodes the request `buf[start, end)`, or the first of a stream of requests, runs the handler and answers `call`; never
    * throws. `flags` are the REQUEST's.
    */
   serve(call: IncomingCall, buf: Buffer, start: number, end: number, flags: number): void;
+  /** Only where requests are streamed: takes in what comes before the handler may run. {@link run} then runs it. */
+  readonly open?: ((call: IncomingCall, buf: Buffer, start: number, end: number, flags: number) => void) | undefined;
+  /** Runs the handler of a call that was opened. */
+  run?(call: IncomingCall): void;
 }
+
+/** {@link IncomingCall.startedAt} of a call whose handler was not started. */
+export const NOT_STARTED = -1;
 
 /** What a call needs of the context that its handler sees. */
 export interface IncomingContext {
@@ -41,9 +51,23 @@ export class IncomingCall extends Timer {
   endpoint!: Endpoint;
   id = 0;
   requestBytes = 0;
+  /** When the caller stops waiting, in the clock's milliseconds. */
+  deadline = 0;
+  /** When the handler was started, if it is measured; 0 if it is not, {@link NOT_STARTED} before. */
+  startedAt: number = NOT_STARTED;
   metadata: Metadata | undefined = undefined;
   context: IncomingContext | undefined = undefined;
   stream: Stream | undefined = undefined;
+  /** What the endpoint keeps of a call that it has opened. */
+  opened: unknown = undefined;
+  /** Where it waits for a worker, its neighbours there, and since when. Only its gate writes them. */
+  backlog: Backlog | undefined = undefined;
+  older: IncomingCall | undefined = undefined;
+  newer: IncomingCall | undefined = undefined;
+  waitingSince = 0;
+  /** While it waits: its message, and the flags of its REQUEST. */
+  private held: Buffer | undefined = undefined;
+  private heldFlags = 0;
   private output: MessageType<unknown, never> | undefined = undefined;
   private answered = false;
   private isOneWay = false;
@@ -61,9 +85,33 @@ export class IncomingCall extends Timer {
     this.endpoint = endpoint;
     this.id = id;
     this.requestBytes = 0;
-    this.expiresAt = Number.POSITIVE_INFINITY;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.startedAt = NOT_STARTED;
     this.answered = isOneWay;
     this.isOneWay = isOneWay;
+  }
+
+  /** Waits for a worker, with the message in `buf[start, end)`, which is still as it came. */
+  wait(backlog: Backlog, buf: Buffer, start: number, end: number, flags: number): void {
+    const { endpoint } = this;
+    this.heldFlags = flags;
+    if (endpoint.open !== undefined) endpoint.open(this, buf, start, end, flags);
+    else this.held = Buffer.from(buf.subarray(start, end));
+    // What it has sent may not be readable: then it was answered.
+    if (this.answered && !this.isOneWay) this.finish();
+    else endpoint.gate.wait(this, backlog);
+  }
+
+  /** A worker is free: starts the handler. */
+  resume(): void {
+    const { held } = this;
+    this.held = undefined;
+    this.session.incoming.start(this, held, this.heldFlags);
+  }
+
+  /** Ends a call that waits: it has not run, for the reason that `error` gives. */
+  refuse(error: RpcError): void {
+    this.session.incoming.refuseWaiting(this, error);
   }
 
   /** Opens the streams of a call, if its method has any. */
@@ -138,7 +186,8 @@ export class IncomingCall extends Timer {
   cancel(error: RpcError): void {
     if (this.answered) return;
     this.writeError(error);
-    this.context?.cancel(error);
+    if (this.backlog !== undefined) this.finish();
+    else this.context?.cancel(error);
   }
 
   /** The connection is gone: nobody can be answered. */
@@ -146,20 +195,31 @@ export class IncomingCall extends Timer {
     this.answered = true;
     this.session.wheel.remove(this);
     this.stream?.close(error);
-    this.context?.cancel(error);
+    if (this.backlog !== undefined) this.finish();
+    else this.context?.cancel(error);
   }
 
-  /** The deadline has come while the handler runs. */
+  /** The deadline has come while the handler runs, or the call has waited for too long. */
   override expire(): void {
-    this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
+    const { backlog, session } = this;
+    if (backlog === undefined)
+      this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
+    else if (this.deadline <= session.wheel.clock.now())
+      this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"));
+    else this.refuse(this.endpoint.gate.onWaitedTooLong(this));
   }
 
-  private finish(): void {
-    const { session } = this;
+  /** The call has ended at this side: its handler has, or will not be started. */
+  finish(): void {
+    const { session, endpoint } = this;
+    if (this.backlog !== undefined) endpoint.gate.leave(this);
+    else if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
     this.context = undefined;
     this.metadata = undefined;
     this.output = undefined;
     this.stream = undefined;
+    this.opened = undefined;
+    this.held = undefined;
     // An object that waits for reuse must not keep a closed connection alive.
     this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);

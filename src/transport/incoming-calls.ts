@@ -3,12 +3,24 @@
 
 import { isUtf8 } from "node:buffer";
 import { availableCompressions, decompress } from "../codec/compression.js";
-import { CloseReason, Flag, FrameError, FrameType, HEADER_BYTES, readArg, readUint32, slotOf } from "../codec/frame.js";
+import {
+  beginFrame,
+  CloseReason,
+  endFrame,
+  Flag,
+  FrameError,
+  FrameType,
+  HEADER_BYTES,
+  readArg,
+  readUint32,
+  slotOf,
+} from "../codec/frame.js";
 import { FreeList } from "../codec/free-list.js";
 import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, metadataBlockBytes } from "../codec/metadata.js";
 import { streamsRequests } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
+import { Admission, type Backlog } from "./gate.js";
 import { type Endpoint, IncomingCall } from "./incoming-call.js";
 import { ALL_METHODS, Grants, type Lease, writeLease } from "./leases.js";
 import { MessageSender } from "./message-sender.js";
@@ -16,15 +28,8 @@ import type { Session } from "./session.js";
 import { MAX_METHOD_PATH_BYTES } from "./settings.js";
 import { writeStatusFrame } from "./status-frame.js";
 
-/** A limit on handlers that run at once, shared by many connections. */
-export interface CallBudget {
-  running: number;
-  readonly limit: number;
-}
-
-/** Finds who serves a method, and bounds how much is served. */
+/** Finds who serves a method. */
 export interface Acceptor {
-  readonly budget: CallBudget;
   /** Who serves the method with this path; undefined if nobody does. */
   find(path: string): Endpoint | undefined;
 }
@@ -36,6 +41,8 @@ const SHAPE_FLAGS = Flag.END | Flag.NO_MESSAGE | Flag.MORE | Flag.COMPRESSED;
 interface DefinedMethod {
   readonly path: string;
   endpoint: Endpoint | undefined;
+  /** Where its calls wait for a worker; undefined while none ever did. */
+  backlog: Backlog | undefined;
 }
 
 /** Deadlines are compared with a clock that is read anew after this many requests of one chunk. */
@@ -59,8 +66,10 @@ export class IncomingCalls {
   private unarmed: IncomingCall[] = [];
   /** Calls that have not been answered. */
   private openCount = 0;
-  /** Handlers that have not ended, those of cancelled calls among them. */
-  private running = 0;
+  /** Calls that wait for a worker, and handlers that have not ended, those of cancelled calls among them. */
+  private taken = 0;
+  /** One-way calls that wait for a worker. */
+  private heldOneWay = 0;
   private inFlightBytes = 0;
   /** What the peer was granted, by method path; undefined where it needs no lease. */
   private readonly grants: Grants | undefined;
@@ -88,7 +97,7 @@ export class IncomingCalls {
 
   /** Calls that have not been answered, or not wholly. */
   get unanswered(): number {
-    return this.openCount + this.cut.size;
+    return this.openCount + this.cut.size + this.heldOneWay;
   }
 
   /** METHOD: the peer names a method by a small number. */
@@ -107,7 +116,7 @@ export class IncomingCalls {
     }
     if (!isUtf8(buf.subarray(start + HEADER_BYTES, end))) throw broken(`METHOD ${index}: its path is not valid UTF-8`);
     const path = buf.toString("utf8", start + HEADER_BYTES, end);
-    this.methods[index] = { path, endpoint: this.acceptor.find(path) };
+    this.methods[index] = { path, endpoint: this.acceptor.find(path), backlog: undefined };
     const lease = this.grants?.leaseFor(path);
     if (lease !== undefined) writeLease(this.session, index, lease);
   }
@@ -118,9 +127,9 @@ export class IncomingCalls {
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
     if (wasCut) this.partial.delete(slotOf(id));
-    const refusal = this.refusalOf(method, flags, id, end - start, wasCut);
-    if (refusal === undefined) this.serve(method.endpoint as Endpoint, flags, id, buf, start, end);
-    else this.refuse(method.path, flags, id, refusal);
+    const verdict = this.refusalOf(method, flags, id, end - start, wasCut) ?? admit(method);
+    if (typeof verdict === "number") this.take(method, verdict, flags, id, buf, start, end);
+    else this.refuse(method, flags, id, verdict);
   }
 
   /** The first frame of a request that is cut up. False: the call is refused, for `refusal` or another reason. */
@@ -129,10 +138,10 @@ export class IncomingCalls {
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
     const busy = this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES), false);
-    const why = refusal ?? busy;
-    if (why === undefined) this.partial.set(slotOf(id), id);
-    else this.refuse(method.path, flags, id, why);
-    return why === undefined;
+    const verdict = refusal ?? busy ?? admit(method);
+    if (typeof verdict === "number") this.partial.set(slotOf(id), id);
+    else this.refuse(method, flags, id, verdict);
+    return typeof verdict === "number";
   }
 
   /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
@@ -214,7 +223,7 @@ export class IncomingCalls {
 
   /** Arms the deadline of a call whose handler did not end at once, unless it ends within this tick. */
   watchDeadline(call: IncomingCall): void {
-    if (call.expiresAt === Number.POSITIVE_INFINITY) return;
+    if (call.deadline === Number.POSITIVE_INFINITY) return;
     if (this.unarmed.length === 0) this.session.wheel.tick.atEnd(this.armDeadlines);
     this.unarmed.push(call);
   }
@@ -229,11 +238,27 @@ export class IncomingCalls {
     this.session.onCallEnded();
   }
 
-  /** The handler of `call` has ended. */
+  /** `call` has ended: its handler has, or will never be started. */
   onFinished(call: IncomingCall): void {
-    this.running--;
-    this.acceptor.budget.running--;
+    this.taken--;
     freeCalls.give(call);
+  }
+
+  /** A worker is free for `call`, which has waited; `held` is its message, if its endpoint has not opened it. */
+  start(call: IncomingCall, held: Buffer | undefined, flags: number): void {
+    this.heldOneWay -= call.isAnswered ? 1 : 0;
+    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());
+    else this.run(call, flags, held, 0, held?.length ?? 0);
+  }
+
+  /** A call that waited is refused. */
+  refuseWaiting(call: IncomingCall, error: RpcError): void {
+    const { id, endpoint, isAnswered } = call;
+    this.heldOneWay -= isAnswered ? 1 : 0;
+    this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
+    call.stream?.close(error);
+    if (!isAnswered) this.onAnswered(call);
+    call.finish();
   }
 
   /** Why the call cannot run; undefined if it can. It takes a lease unless it `hasLease`. Throws {@link FrameError} for an id that is in use. */
@@ -245,14 +270,12 @@ export class IncomingCalls {
     hasLease: boolean,
   ): RpcError | undefined {
     const { limits } = this.session;
-    const { budget } = this.acceptor;
     const isOneWay = (flags & Flag.ONE_WAY) !== 0;
     if (!isOneWay && slotOf(id) >= limits.maxCallsPerConnection)
       return full(`call slot ${slotOf(id)}`, limits.maxCallsPerConnection);
     if (!isOneWay && this.isTaken(slotOf(id))) throw broken(`REQUEST ${id} uses a slot whose call is not answered`);
-    if (this.running >= limits.maxCallsPerConnection)
+    if (this.taken >= limits.maxCallsPerConnection)
       return full("calls of the connection", limits.maxCallsPerConnection);
-    if (budget.running >= budget.limit) return full("calls of the server", budget.limit);
     if (this.session.isOverfull) return full("bytes that wait for the caller to read", limits.maxUnsentBytes);
     if (this.inFlightBytes + bytes > limits.maxInFlightBytes) return full("request bytes", limits.maxInFlightBytes);
     if (this.grants !== undefined && !hasLease && !this.grants.take(method.path))
@@ -262,23 +285,42 @@ export class IncomingCalls {
     return (flags & SHAPE_FLAGS) === Flag.END ? undefined : shapeRefusal(method.endpoint, flags);
   }
 
-  private refuse(path: string, flags: number, id: number, error: RpcError): void {
-    this.session.hooks.counters.callsRefused++;
-    this.session.hooks.callRefused(this.session.remote, path, error.message);
-    if ((flags & Flag.ONE_WAY) !== 0) return;
-    const refused = error.retry === "safe" ? Flag.REFUSED : 0;
-    this.session.touch();
-    writeStatusFrame(this.session.outbox, id, Flag.END | refused, error, this.session.peer.maxFrameBytes);
+  private refuse({ path, endpoint }: DefinedMethod, flags: number, id: number, error: RpcError): void {
+    this.writeRefusal(endpoint, path, flags, id, error);
   }
 
-  private serve(endpoint: Endpoint, flags: number, id: number, buf: Buffer, start: number, end: number): void {
+  /** Counts a refusal, and answers the call unless it is one-way. */
+  private writeRefusal(endpoint: Endpoint | undefined, path: string, flags: number, id: number, error: RpcError): void {
+    const { session } = this;
+    session.hooks.counters.callsRefused++;
+    session.hooks.callRefused(session.remote, path, error.message);
+    if ((flags & Flag.ONE_WAY) !== 0) return;
+    session.touch();
+    if (error.code === Code.RESOURCE_EXHAUSTED && endpoint?.gate.answersRefused === true) {
+      beginFrame(session.outbox);
+      endFrame(session.outbox, FrameType.RESPONSE, Flag.END, Code.OK, id);
+    } else {
+      const refused = error.retry === "safe" ? Flag.REFUSED : 0;
+      writeStatusFrame(session.outbox, id, Flag.END | refused, error, session.peer.maxFrameBytes);
+    }
+  }
+
+  /** Takes a call that was admitted. */
+  private take(
+    method: DefinedMethod,
+    admission: Admission,
+    flags: number,
+    id: number,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const call = freeCalls.take();
+    const endpoint = method.endpoint as Endpoint;
     const isOneWay = (flags & Flag.ONE_WAY) !== 0;
     call.begin(this.session, endpoint, id, isOneWay);
     if (!isOneWay) this.open(call, end - start);
-    this.running++;
-    this.acceptor.budget.running++;
-    this.session.hooks.counters.callsServed++;
+    this.taken++;
     let at: number;
     try {
       at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
@@ -286,11 +328,30 @@ export class IncomingCalls {
       call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
       return;
     }
-    if (call.expiresAt <= this.time())
-      call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe"));
+    if (call.deadline <= this.time()) call.fail(expired());
+    else if (admission === Admission.START) this.run(call, flags, buf, at, end);
+    else {
+      method.backlog ??= endpoint.gate.newBacklog();
+      if (isOneWay) this.heldOneWay++;
+      call.wait(method.backlog, buf, at, end, flags);
+    }
+  }
+
+  /** Starts the handler of a call; `buf` is undefined where its endpoint has opened the call. */
+  private run(call: IncomingCall, flags: number, buf: Buffer | undefined, start: number, end: number): void {
+    const { endpoint } = call;
+    this.session.hooks.counters.callsServed++;
+    const startedAt = endpoint.gate.start(call);
+    if (buf === undefined) this.runOpened(call);
     else if ((flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED)
-      this.serveCompressed(call, flags, buf, at, end);
-    else endpoint.serve(call, buf, at, end, flags);
+      this.serveCompressed(call, flags, buf, start, end);
+    else endpoint.serve(call, buf, start, end, flags);
+    if (startedAt !== 0) endpoint.gate.onYield(startedAt);
+  }
+
+  private runOpened(call: IncomingCall): void {
+    this.watchDeadline(call);
+    call.endpoint.run?.(call);
   }
 
   private serveCompressed(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): void {
@@ -353,7 +414,7 @@ export class IncomingCalls {
     let at = start;
     if ((flags & Flag.DEADLINE) !== 0) {
       if (end - at < 4) throw new DecodeError("the frame ends inside the deadline");
-      call.expiresAt = this.session.arrivedAt + readUint32(buf, at);
+      call.deadline = this.session.arrivedAt + readUint32(buf, at);
       at += 4;
     }
     if ((flags & Flag.METADATA) !== 0) {
@@ -376,8 +437,18 @@ export class IncomingCalls {
   private armUnarmed(): void {
     const calls = this.unarmed;
     this.unarmed = [];
-    for (const call of calls) if (!call.isAnswered) this.session.wheel.add(call, call.expiresAt);
+    for (const call of calls)
+      if (!call.isAnswered && call.backlog === undefined) this.session.wheel.add(call, call.deadline);
   }
+}
+
+/** What the method's gate says of a call that nothing else forbids. */
+function admit({ endpoint, backlog }: DefinedMethod): Admission | RpcError {
+  return (endpoint as Endpoint).gate.admit(backlog);
+}
+
+function expired(): RpcError {
+  return localError(Code.DEADLINE_EXCEEDED, "the deadline passed before the call could start", "safe");
 }
 
 function broken(text: string): FrameError {

@@ -296,14 +296,14 @@ describe("limits", () => {
   });
 
   it("maxCalls: counts the handlers of all connections, refuses beyond, and recovers", async () => {
-    const server = await rig.current.serve({}, { maxCalls: 3 });
+    const server = await rig.current.serve({}, { maxCalls: 3, policy: { queue: 0 } });
     const one = rig.current.client();
     const two = rig.current.client();
     const running = [one.hold({}), one.hold({}), two.hold({})];
     await rig.current.clock.advance(0);
     const error = await rig.current.now(failure(two.echo({})));
     expect(error).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retry: "safe", origin: "remote" });
-    expect(error.message).toContain("too many calls of the server: the limit is 3");
+    expect(error.message).toContain("no worker is free (3 handlers run, limit 3; 0 of the method, limit 3)");
     expect(server.stats()).toMatchObject({ running: 3, callsRefused: 1 });
     rig.current.releaseHeld();
     await rig.current.now(Promise.all(running));
@@ -311,7 +311,7 @@ describe("limits", () => {
   });
 
   it("maxCalls: a handler that goes on after its caller has given up still counts", async () => {
-    const server = await rig.current.serve({}, { maxCalls: 1 });
+    const server = await rig.current.serve({}, { maxCalls: 1, policy: { queue: 0 } });
     const client = rig.current.client();
     await rig.current.after(10, failure(client.hold({}, { timeoutMs: 10 })));
     expect(server.stats().running).toBe(1);

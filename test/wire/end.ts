@@ -11,6 +11,7 @@ import { Metadata, type MetadataInit } from "../../src/codec/metadata.js";
 import { type AnyMethod, Method, type MethodKind, streamsRequests, streamsResponses } from "../../src/codec/method.js";
 import { SlabPool } from "../../src/codec/slab.js";
 import { Code, codeName, RpcError } from "../../src/codec/status.js";
+import { TaskPool } from "../../src/flow/task-pool.js";
 import { VirtualClock } from "../../src/testing.js";
 import { Counters } from "../../src/transport/hooks.js";
 import type { Endpoint } from "../../src/transport/incoming-call.js";
@@ -215,19 +216,18 @@ export class End implements SessionOwner {
   readonly served: ServedCall[] = [];
   private readonly slabs = new SlabPool({ debug: true });
   private readonly wheel: TimerWheel;
+  private readonly pool: TaskPool;
   private readonly methods = new Map<string, AnyMethod>();
 
   constructor(side: SideName, { limits = {}, leases = false }: EndOptions = {}) {
     this.pipe = new ScriptedPipe(this.clock);
     this.wheel = new TimerWheel(this.clock);
+    this.pool = new TaskPool(this.wheel, 1_000);
     this.session = new Session({
       pipe: this.pipe,
       side: side === "dialing" ? Side.DIALED : Side.ACCEPTED,
       owner: this,
-      acceptor: {
-        budget: { running: 0, limit: 1_000 },
-        find: (path) => (path.endsWith(MISSING) ? undefined : this.endpoint(path)),
-      },
+      acceptor: { find: (path) => (path.endsWith(MISSING) ? undefined : this.endpoint(path)) },
       wheel: this.wheel,
       slabs: this.slabs,
       limits: resolveLimits(limits),
@@ -313,10 +313,12 @@ export class End implements SessionOwner {
     let isOneWay = false;
     const handler = (input: unknown, context: CallContext): unknown => this.serve(method, input, context, isOneWay);
     const Serving = method.kind === "unary" ? UnaryEndpoint : StreamEndpoint;
-    const endpoint = new Serving(method, handler);
+    const gate = this.pool.newGate(method);
+    const endpoint = new Serving(method, handler, gate);
     return {
       path,
       kind: method.kind,
+      gate,
       serve: (call, buf, start, end, flags) => {
         isOneWay = call.isAnswered;
         endpoint.serve(call, buf, start, end, flags);

@@ -1,0 +1,233 @@
+// The calls of one method that a server, or the serving side of a channel, has let in: which run, which wait, and which
+// are refused. Each connection has a backlog of its own; those that have just begun to wait come first, then the others in
+// turn (fq_codel, RFC 8290), so that a flood of one caller delays nobody else's rare calls. When there is no room the longest
+// backlog gives way, not the one that happens to come.
+//
+//   admit -> start ------------------------------------------> finish
+//        \-> wait (a backlog) -> take, resume -> start --------/
+//                            \-> leave: cancelled, expired, disconnected, evicted
+//
+// Invariants: `running` calls have started and not finished; `waiting` calls are in the backlogs; a call is in one of them.
+
+import type { AnyMethod } from "../codec/method.js";
+import type { ServerPolicy } from "../codec/policy.js";
+import { Code, RpcError } from "../codec/status.js";
+import { Admission, type Backlog, type Gate } from "../transport/gate.js";
+import type { IncomingCall } from "../transport/incoming-call.js";
+import { CallbackTimer } from "../transport/timers.js";
+import { AdaptiveLimit } from "./adaptive-limit.js";
+import { CallBacklog } from "./backlog.js";
+import { type GatePolicy, resolveServerPolicy } from "./server-policy.js";
+import { StandingQueue } from "./standing-queue.js";
+import type { TaskPool } from "./task-pool.js";
+import { TokenBucket } from "./token-bucket.js";
+
+/** How long a call may wait that has no deadline and whose method says nothing, in milliseconds. */
+export const DEFAULT_QUEUE_DEADLINE_MS = 6_000;
+/** The part of its remaining time that a call may wait, where its method says nothing. */
+const QUEUE_SHARE = 0.2;
+
+/** See the head of this file. */
+export class MethodGate implements Gate {
+  readonly method: AnyMethod;
+  /** Handlers that run. */
+  running = 0;
+  /** Calls that wait. */
+  waiting = 0;
+  /** True while the pool has this gate in its round. Only the pool writes it. */
+  isInRound = false;
+  private readonly pool: TaskPool;
+  private policy: GatePolicy;
+  private adaptive: AdaptiveLimit | undefined = undefined;
+  private bucket: TokenBucket | undefined = undefined;
+  private readonly fresh: CallBacklog[] = [];
+  private readonly later: CallBacklog[] = [];
+  /** The longest backlog, or one that lately was. */
+  private longest: CallBacklog | undefined = undefined;
+  private readonly standing = new StandingQueue();
+  private readonly tokenTimer = new CallbackTimer(() => this.pool.wake(this));
+
+  constructor(method: AnyMethod, policy: ServerPolicy, pool: TaskPool) {
+    this.method = method;
+    this.pool = pool;
+    this.policy = resolveServerPolicy(policy, pool.limit);
+    this.enforce(this.policy);
+  }
+
+  /** What is enforced, with the defaults filled in. */
+  get enforced(): GatePolicy {
+    return this.policy;
+  }
+
+  /** Handlers that may run at once now. */
+  get limit(): number {
+    return this.adaptive === undefined ? this.policy.concurrency : this.adaptive.limit;
+  }
+
+  get answersRefused(): boolean {
+    return this.policy.overflow === "log";
+  }
+
+  /** Enforces another policy from now on. Calls that wait and no longer fit are refused when their time comes. */
+  replace(policy: ServerPolicy): void {
+    this.policy = resolveServerPolicy(policy, this.pool.limit);
+    this.enforce(this.policy);
+    this.pool.wake(this);
+  }
+
+  /** True if a call that waits may be started, as far as its method is concerned. */
+  get isReady(): boolean {
+    return this.waiting > 0 && this.hasWorker;
+  }
+
+  admit(backlog: Backlog | undefined): Admission | RpcError {
+    if (this.waiting === 0 && this.pool.hasTurn && this.hasWorker) return Admission.START;
+    const room = this.standing.isStanding ? Math.min(this.policy.queue, this.standing.room) : this.policy.queue;
+    if (this.waiting < room) return Admission.WAIT;
+    // The newest are served first while the queue stands: then the one that comes is worth more than those that wait.
+    const { longest } = this;
+    const isLonger = longest !== undefined && longest.size > (backlog?.size ?? 0) + 1;
+    if (room > 0 && (this.standing.isStanding || isLonger)) return Admission.WAIT;
+    this.standing.onRefused();
+    return this.full();
+  }
+
+  newBacklog(): CallBacklog {
+    return new CallBacklog();
+  }
+
+  start(call: IncomingCall): number {
+    this.running++;
+    this.pool.running++;
+    this.bucket?.take(this.pool.wheel.tick.now());
+    call.startedAt = this.pool.sample();
+    return call.startedAt;
+  }
+
+  onYield(startedAt: number): void {
+    this.pool.onYield(startedAt);
+  }
+
+  wait(call: IncomingCall, backlog: Backlog): void {
+    const { pool, policy, standing } = this;
+    const now = pool.wheel.tick.now();
+    const remaining = call.deadline - now;
+    const share = remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : remaining * QUEUE_SHARE;
+    const allowedMs = policy.queueDeadlineMs ?? share;
+    standing.onWait(now, this.waiting, allowedMs);
+    const room = standing.isStanding ? Math.min(policy.queue, standing.room) : policy.queue;
+    call.waitingSince = now;
+    pool.wheel.add(call, now + Math.min(allowedMs, remaining));
+    this.push(call, backlog as CallBacklog);
+    while (this.waiting > room) this.evict();
+    pool.wake(this);
+  }
+
+  leave(call: IncomingCall): void {
+    (call.backlog as CallBacklog).remove(call);
+    this.pool.wheel.remove(call);
+    this.onTaken();
+  }
+
+  onWaitedTooLong(call: IncomingCall): RpcError {
+    this.standing.onRefused();
+    const waitedMs = Math.round(this.pool.wheel.clock.now() - call.waitingSince);
+    return this.refusal(`the call waited ${waitedMs} ms for a worker`);
+  }
+
+  finish(call: IncomingCall): void {
+    this.running--;
+    this.pool.running--;
+    if (call.startedAt !== 0) this.adaptive?.onSample(this.pool.wheel.clock.now() - call.startedAt, this.running + 1);
+    if (this.pool.waiting > 0) this.pool.onWorkerFree(this);
+  }
+
+  /** Takes the next call that waits, to be started now. There must be one. */
+  take(now: number): IncomingCall {
+    const backlog = this.nextBacklog();
+    const call = backlog.take(this.standing.isStanding);
+    this.pool.wheel.remove(call);
+    this.onTaken();
+    this.standing.onStart(now, now - call.waitingSince, this.waiting);
+    return call;
+  }
+
+  /** True if a handler may start: the method has a worker and, where there is a rate, a token. */
+  private get hasWorker(): boolean {
+    if (this.running >= this.limit) return false;
+    return this.bucket === undefined || this.hasToken(this.bucket);
+  }
+
+  private hasToken(bucket: TokenBucket): boolean {
+    const { wheel } = this.pool;
+    const waitMs = bucket.waitMs(wheel.tick.now());
+    if (waitMs === 0) return true;
+    if (this.tokenTimer.next === undefined) wheel.add(this.tokenTimer, wheel.tick.now() + waitMs);
+    return false;
+  }
+
+  private enforce(policy: GatePolicy): void {
+    const { rate, burst, limiter, concurrency } = policy;
+    this.adaptive = limiter === "adaptive" ? new AdaptiveLimit(concurrency) : undefined;
+    this.bucket = rate === undefined ? undefined : new TokenBucket(rate, burst, this.pool.wheel.clock.now());
+  }
+
+  private push(call: IncomingCall, backlog: CallBacklog): void {
+    backlog.push(call);
+    this.waiting++;
+    this.pool.waiting++;
+    if (this.longest === undefined || backlog.size > this.longest.size) this.longest = backlog;
+    if (backlog.turn !== "none") return;
+    backlog.turn = "fresh";
+    this.fresh.push(backlog);
+  }
+
+  /** The backlog whose turn it is. One that has had its turn goes behind the others, and leaves them if it is empty then. */
+  private nextBacklog(): CallBacklog {
+    for (;;) {
+      const backlog = (this.fresh.shift() ?? this.later.shift()) as CallBacklog;
+      const wasFresh = backlog.turn === "fresh";
+      backlog.turn = wasFresh || backlog.size > 0 ? "later" : "none";
+      if (backlog.turn === "later") this.later.push(backlog);
+      if (backlog.size > 0) return backlog;
+    }
+  }
+
+  /** A call waits no more. */
+  private onTaken(): void {
+    this.waiting--;
+    this.pool.waiting--;
+    if (this.waiting > 0) return;
+    for (const backlog of this.fresh) backlog.turn = "none";
+    for (const backlog of this.later) backlog.turn = "none";
+    this.fresh.length = this.later.length = 0;
+    this.longest = undefined;
+  }
+
+  /** Refuses a call of the longest backlog: the one that would be served last. */
+  private evict(): void {
+    const { longest, standing } = this;
+    const victim = longest !== undefined && longest.size > 0 ? longest : this.nextBacklog();
+    standing.onRefused();
+    victim.last(standing.isStanding).refuse(this.full());
+  }
+
+  private full(): RpcError {
+    const { waiting, policy } = this;
+    if (this.standing.isStanding) return this.refusal(`the server is overloaded (${waiting} calls of the method wait)`);
+    return policy.queue === 0
+      ? this.refusal(
+          `no worker is free (${this.pool.running} handlers run, limit ${this.pool.limit}; ${this.running} of the method, limit ${this.limit})`,
+        )
+      : this.refusal(`server queue full (${waiting} waiting, limit ${policy.queue})`);
+  }
+
+  private refusal(text: string): RpcError {
+    const retryAfterMs = this.standing.estimateMs(this.waiting);
+    return new RpcError(Code.RESOURCE_EXHAUSTED, `${text}; retry after ${retryAfterMs} ms`, {
+      origin: "local",
+      retry: "safe",
+      retryAfterMs,
+    });
+  }
+}

@@ -1,0 +1,72 @@
+// Tells a queue that absorbs a burst from one that stands: CoDel (Nichols and Jacobson, 2012), as folly has it for RPC. A
+// queue stands if even the shortest wait of an interval was longer than the target. While it stands, fresh calls are served
+// first, since old ones have little time left, and no more wait than are served within the target: the others are refused
+// at once, while they can still go elsewhere.
+// Target and interval follow from how long calls may wait: a quarter, and five times that (folly's 5 ms and 100 ms are those
+// of a call that may wait 20 ms).
+
+const TARGET_SHARE = 0.25;
+const INTERVAL_SHARE = 5;
+/** How much a call changes the average of how long calls may wait. */
+const SMOOTHING = 0.05;
+/** However slow a method is, so many of its calls may wait. */
+const MIN_ROOM = 4;
+
+/** The state of one queue. */
+export class StandingQueue {
+  private standing = false;
+  private allowedMs = 0;
+  private intervalEnd = Number.NEGATIVE_INFINITY;
+  private shortestMs = 0;
+  private started = 0;
+  private startedBefore = 0;
+  private refused = 0;
+
+  /** True while the queue stands. */
+  get isStanding(): boolean {
+    return this.standing;
+  }
+
+  /** Calls that may wait while the queue stands. */
+  get room(): number {
+    return Math.max(MIN_ROOM, Math.floor((this.startedBefore * TARGET_SHARE) / INTERVAL_SHARE));
+  }
+
+  /** How long the next of `waiting` calls would wait, in milliseconds, by how many were started of late; at least 1. */
+  estimateMs(waiting: number): number {
+    const interval = this.allowedMs * INTERVAL_SHARE;
+    return Math.ceil(Math.max(1, Math.min(interval, (waiting * interval) / Math.max(1, this.startedBefore))));
+  }
+
+  /** A call begins to wait beside `waiting` others; it may do so for `allowedMs`. */
+  onWait(now: number, waiting: number, allowedMs: number): void {
+    this.allowedMs += (allowedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
+    this.look(now, waiting);
+    if (waiting === 0) this.shortestMs = 0;
+  }
+
+  /** A call that waited is started; `waiting` others go on waiting. */
+  onStart(now: number, waitedMs: number, waiting: number): void {
+    this.started++;
+    if (waitedMs < this.shortestMs) this.shortestMs = waitedMs;
+    this.look(now, waiting);
+  }
+
+  /** A call was refused because there was no room, or has waited for too long. */
+  onRefused(): void {
+    this.refused++;
+  }
+
+  private look(now: number, waiting: number): void {
+    if (now < this.intervalEnd) return;
+    const interval = this.allowedMs * INTERVAL_SHARE;
+    const isStale = now - this.intervalEnd > interval;
+    if (isStale) this.standing = false;
+    else if (this.standing) this.standing = this.refused > 0;
+    else this.standing = waiting > 0 && this.shortestMs > this.allowedMs * TARGET_SHARE;
+    this.startedBefore = isStale ? 0 : this.started;
+    this.started = this.refused = 0;
+    this.shortestMs = isStale ? 0 : Number.POSITIVE_INFINITY;
+    this.intervalEnd = now + interval;
+  }
+}
