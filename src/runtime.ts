@@ -1,6 +1,7 @@
 // All that generated code imports: message types and the functions their codecs are made of, the well-known types, and
 // what describes services and carries calls.
 
+export type { BatchReplies } from "./call/batch-replies.js";
 export type { BidiStream, Caller, CallOptions, ClientStream, ServerStream } from "./call/caller.js";
 export type { CallContext } from "./call/context.js";
 export * from "./codec/json-value.js";

@@ -158,7 +158,9 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     const isFirst = !this.carrier.isClosed;
     const closed = this.carrier.close(graceMs);
     if (isFirst) this.emit("close");
+    this.dispatcher.drain();
     await closed;
+    await this.dispatcher.close();
     this.wheel.disarmIfEmpty();
   }
 

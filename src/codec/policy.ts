@@ -29,15 +29,21 @@ export type Limiter = "static" | "adaptive";
 export interface BatchPolicy {
   /** Calls in a batch, at most. Default 64. */
   readonly maxSize?: number;
-  /** How long the first call of a batch waits for others, in milliseconds. Default 1. */
+  /**
+   * How long the first call of a batch waits for others, in milliseconds, unless the batch is full before. Default 0: for what
+   * has arrived with it, and while other batches run for what comes until one of them ends.
+   */
   readonly maxDelayMs?: number;
-  /** Bytes of requests in a batch, at most. Default 1 MiB. */
+  /** Bytes of requests in a batch, at most; a longer request goes alone. Default 1 MiB. */
   readonly maxBytes?: number;
 }
 
 /** What a server does with a method's calls. */
 export interface ServerPolicy {
-  /** Handlers of the method that run at once, over all connections. Default: the server's `maxCalls`. */
+  /**
+   * Handlers of the method that run at once, over all connections. Default: the server's `maxCalls`. With `batch` it counts
+   * the calls in batches, those that gather among them: `concurrency / maxSize` batches run at once, at least one; default one.
+   */
   readonly concurrency?: number;
   /** Default `"static"`: `concurrency` is the limit; with `"adaptive"` it is the most that the limit may grow to. */
   readonly limiter?: Limiter;

@@ -58,9 +58,9 @@ export class TaskPool {
     this.defaults = defaults;
   }
 
-  /** A gate for the calls of `method`. */
-  newGate(method: AnyMethod): MethodGate {
-    return new MethodGate(method, { ...this.defaults, ...method.server }, this);
+  /** A gate for the calls of `method`. `usual` holds where the manifest says nothing, before what holds for every method. */
+  newGate(method: AnyMethod, usual: ServerPolicy = {}): MethodGate {
+    return new MethodGate(method, { ...this.defaults, ...usual, ...method.server }, this);
   }
 
   /** True if a call that has just come may start: a worker is free, nothing that waits is ready, and the turn is not over. */

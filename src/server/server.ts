@@ -197,10 +197,12 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       this.onEmpty = resolve;
     });
     for (const session of this.sessions) session.drain();
+    this.dispatcher.drain();
     const timer = clock.setTimer(() => this.cancelAll(), graceMs, true);
     if (this.sessions.size > 0) await empty;
     this.isOver = true;
     clock.clearTimer(timer);
+    await this.dispatcher.close();
     this.wheel.disarmIfEmpty();
   }
 

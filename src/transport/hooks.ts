@@ -20,6 +20,9 @@ export class Counters {
   unknownResponses = 0;
   /** Calls that found no connection and waited for one. */
   callsParked = 0;
+  /** Calls of a batch handler, and the calls of the peer that these were made for. */
+  batches = 0;
+  batchedCalls = 0;
 }
 
 /** Called at the moments of a connection's life that logs and metrics care about. */
