@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { within } from "./bounded.js";
 
-/** A message between parent and child: an object whose `type` says what else it holds. */
+/** A message between parent and child: an object whose `type` says what else it holds, typed arrays among it. */
 export interface Message {
   readonly type: string;
 }
@@ -56,7 +56,7 @@ export class Child<Received extends Message> {
     const command = [process.execPath, ...nodeFlags, fileURLToPath(module), ...args];
     const pinned = canPin ? ["taskset", "-c", String(core), ...command] : command;
     const stdio = ["ignore", "inherit", "inherit", "ipc"] as const;
-    const child = spawn(pinned[0]!, pinned.slice(1), { stdio: [...stdio] });
+    const child = spawn(pinned[0]!, pinned.slice(1), { stdio: [...stdio], serialization: "advanced" });
     return new Child(child, args.join(" "));
   }
 

@@ -30,13 +30,22 @@ export interface Measurement {
   readonly firstError: string | undefined;
 }
 
-/** Measures a cell once. Rejects when a process fails or does not answer in time; leaves no process behind. */
-export async function measureCell(cell: Cell, { longestWarmupSeconds, seconds }: BenchOptions): Promise<Measurement> {
+const SERVER = new URL("./server-process.js", import.meta.url);
+
+/**
+ * Measures a cell once, with the server program `module`. Rejects when a process fails or does not answer in time; leaves no
+ * process behind.
+ */
+export async function measureCell(
+  cell: Cell,
+  { longestWarmupSeconds, seconds }: Pick<BenchOptions, "longestWarmupSeconds" | "seconds">,
+  module: URL = SERVER,
+): Promise<Measurement> {
   const { system, mode, payloadBytes, outstanding } = cell;
   const warmupMs = longestWarmupSeconds * 1000;
   const windowMs = seconds * 1000;
   const numbers = [payloadBytes, outstanding, warmupMs, windowMs];
-  const server = { module: new URL("./server-process.js", import.meta.url), args: [system] };
+  const server = { module, args: [system] };
   const client = {
     module: new URL("./client-process.js", import.meta.url),
     args: [system, mode, ...numbers.map(String)],

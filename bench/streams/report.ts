@@ -5,6 +5,7 @@ import { formatHeader, type Header } from "../lib/header.js";
 import type { Memory } from "../lib/memory.js";
 import { median, round, spread } from "../lib/statistics.js";
 import { type Column, formatCount, formatDigits, formatMicroseconds, formatRatio, formatTable } from "../lib/table.js";
+import { atLeast, atMost, formatTargets, type Target } from "../lib/targets.js";
 import { isBulk } from "./background.js";
 import type { Beside, BesideCell, MemoryCell, Throughput, ThroughputCell } from "./cell.js";
 import { IN_FLIGHT_BYTES } from "./sluice.js";
@@ -45,16 +46,6 @@ export interface MemoryRow extends MemoryCell {
   readonly receiver: Memory;
   /** Failed calls and wrong replies of all rounds. */
   readonly errors: number;
-}
-
-/** A target and what was measured. */
-export interface Target {
-  readonly name: string;
-  readonly measured: number;
-  /** The least or the most that `measured` may be. */
-  readonly least?: number;
-  readonly most?: number;
-  readonly isMet: boolean;
 }
 
 /** What is written with `--json`. */
@@ -160,14 +151,6 @@ function judgeBeside(same: BesideRow, rows: readonly BesideRow[]): Target[] {
   return [...ratio("p50", (row) => row.p50Us), ...ratio("p99", (row) => row.p99Us)];
 }
 
-function atLeast(name: string, measured: number, least: number): Target {
-  return { name, measured: round(measured), least: round(least), isMet: measured >= least };
-}
-
-function atMost(name: string, measured: number, most: number): Target {
-  return { name, measured: round(measured), most: round(most), isMet: measured <= most };
-}
-
 /** The lines that show a report to a person. */
 export function formatReport(report: StreamReport): string[] {
   const { header, throughput, beside, memory, targets } = report;
@@ -270,17 +253,3 @@ function formatMemory(rows: readonly MemoryRow[]): string[] {
 }
 
 const formatMegabytes = (bytes: number): string => `${formatDigits(bytes / 1e6, 3)} MB`;
-
-function formatTargets(targets: readonly Target[]): string[] {
-  return formatTable(
-    [{ title: "target", align: "left" }, { title: "measured" }, { title: "wanted" }, { title: "", align: "left" }],
-    targets.map(({ name, measured, least, most, isMet }) => [
-      name,
-      formatNumber(measured),
-      least === undefined ? `at most ${formatNumber(most!)}` : `at least ${formatNumber(least)}`,
-      isMet ? "met" : "MISSED",
-    ]),
-  );
-}
-
-const formatNumber = (value: number): string => (value < 1000 ? formatDigits(value, 3) : formatCount(value));
