@@ -28,6 +28,17 @@ export type { Compression } from "./codec/compression.js";
 export { DecodeError, MAX_MESSAGE_DEPTH, MessageType } from "./codec/message.js";
 export { MAX_METADATA_ENTRIES, Metadata, type MetadataInit, type MetadataValue } from "./codec/metadata.js";
 export { type AnyMethod, type Idempotency, Method, type MethodKind, type Priority, Service } from "./codec/method.js";
+export type {
+  BatchPolicy,
+  ClientFailure,
+  ClientOverflow,
+  ClientPolicy,
+  HedgePolicy,
+  Limiter,
+  RetryPolicy,
+  ServerOverflow,
+  ServerPolicy,
+} from "./codec/policy.js";
 export { SlabPool, type SlabPoolOptions } from "./codec/slab.js";
 export {
   Code,
@@ -38,6 +49,9 @@ export {
   RpcError,
   type RpcErrorOptions,
 } from "./codec/status.js";
+export type { MethodStats, Rejection } from "./flow/method-counters.js";
+export type { MethodName, Policies, PolicyEntry } from "./flow/policies.js";
+export type { Refusal } from "./flow/refusals.js";
 export type { ServerOptions } from "./server/options.js";
 export { createServer, Server, type ServerEvents, type ServerStats } from "./server/server.js";
 export type { Clock, Random, TimerHandle } from "./transport/clock.js";

@@ -78,11 +78,19 @@ export class VirtualClock implements Clock {
     try {
       const end = this.timeMs + ms;
       await this.stepUntil(end);
-      this.timeMs = end;
+      this.timeMs = Math.max(this.timeMs, end);
       this.callbacksAtInstant = 0;
     } finally {
       this.advancing = false;
     }
+  }
+
+  /**
+   * What computing for `ms` does to the time: it moves on while nothing else runs. Timers that come due meanwhile are late. For
+   * handlers that are to look busy.
+   */
+  spend(ms: number): void {
+    this.timeMs += ms;
   }
 
   /** Calls `callback` in a later turn of the real event loop: by then all continuations and ticks that were due have run. */
@@ -106,6 +114,8 @@ export class VirtualClock implements Clock {
 
   /** Runs the next callback due by `end`. False: there is none. */
   private step(end: number): boolean {
+    // After `spend` timers may be late: as in a real event loop they go before the next turn.
+    if (this.turns.length > 0 && this.timers.nextAt < this.timeMs) return this.fireTimer(end);
     const turn = this.turns.shift();
     if (turn === undefined) return this.fireTimer(end);
     this.countCallback();
@@ -171,6 +181,11 @@ class TimerHeap {
     if (timer.state !== "set") return;
     timer.state = "cleared";
     this.live--;
+  }
+
+  /** When the earliest timer is due, which may have been cleared; Infinity without one. */
+  get nextAt(): number {
+    return this.heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Takes out the earliest timer that is set, if its time is at most `endMs`. */

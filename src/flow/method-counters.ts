@@ -29,6 +29,16 @@ export interface MethodStats {
   readonly waiting: number;
   /** Calls that were let in and have not ended. */
   readonly running: number;
+  /** Calls that may be let in at once now; Infinity for any number. */
+  readonly limit: number;
+  /** Calls that waited and were then let in. */
+  readonly waited: number;
+  /** How long those waited in all, in milliseconds. */
+  readonly waitedMs: number;
+  /** Calls whose time was measured: a sample of those that were let in. */
+  readonly measured: number;
+  /** How long those took in all from when they were let in, in milliseconds. */
+  readonly measuredMs: number;
 }
 
 /** Counts; its owner writes the fields. */
@@ -42,6 +52,11 @@ export class MethodCounters {
   queued = 0;
   waiting = 0;
   running = 0;
+  limit: number = Number.POSITIVE_INFINITY;
+  waited = 0;
+  waitedMs = 0;
+  measured = 0;
+  measuredMs = 0;
   private readonly rejected = new Map<Rejection, number>();
 
   /** A call was not let in. */
@@ -51,8 +66,7 @@ export class MethodCounters {
 
   /** A copy, as of now. */
   read(): MethodStats {
-    const { started, succeeded, failed, retried, hedged, logged, queued, waiting, running } = this;
-    const rejected = Object.fromEntries(this.rejected);
-    return { started, succeeded, failed, retried, hedged, rejected, logged, queued, waiting, running };
+    const { rejected, ...counts } = this as unknown as MethodStats & { readonly rejected: Map<Rejection, number> };
+    return { ...counts, rejected: Object.fromEntries(rejected) };
   }
 }

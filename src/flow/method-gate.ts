@@ -17,6 +17,7 @@ import type { IncomingCall } from "../transport/incoming-call.js";
 import { CallbackTimer } from "../transport/timers.js";
 import { AdaptiveLimit } from "./adaptive-limit.js";
 import { CallBacklog } from "./backlog.js";
+import { MethodCounters, type MethodStats, type Rejection } from "./method-counters.js";
 import { type GatePolicy, resolveServerPolicy } from "./server-policy.js";
 import { StandingQueue } from "./standing-queue.js";
 import type { TaskPool } from "./task-pool.js";
@@ -30,6 +31,7 @@ const QUEUE_SHARE = 0.2;
 /** See the head of this file. */
 export class MethodGate implements Gate {
   readonly method: AnyMethod;
+  readonly counters: MethodCounters = new MethodCounters();
   /** Handlers that run. */
   running = 0;
   /** Calls that wait. */
@@ -37,6 +39,8 @@ export class MethodGate implements Gate {
   /** True while the pool has this gate in its round. Only the pool writes it. */
   isInRound = false;
   private readonly pool: TaskPool;
+  /** What was asked for. */
+  private given: ServerPolicy;
   private policy: GatePolicy;
   private adaptive: AdaptiveLimit | undefined = undefined;
   private bucket: TokenBucket | undefined = undefined;
@@ -50,13 +54,20 @@ export class MethodGate implements Gate {
   constructor(method: AnyMethod, policy: ServerPolicy, pool: TaskPool) {
     this.method = method;
     this.pool = pool;
+    this.given = policy;
     this.policy = resolveServerPolicy(policy, pool.limit);
     this.enforce(this.policy);
   }
 
-  /** What is enforced, with the defaults filled in. */
-  get enforced(): GatePolicy {
-    return this.policy;
+  /** The policy that is enforced, without the defaults. */
+  get current(): ServerPolicy {
+    return this.given;
+  }
+
+  /** Counters and gauges of now. */
+  stats(): MethodStats {
+    const { running, waiting, limit } = this;
+    return { ...this.counters.read(), running, waiting, limit };
   }
 
   /** Handlers that may run at once now. */
@@ -70,6 +81,7 @@ export class MethodGate implements Gate {
 
   /** Enforces another policy from now on. Calls that wait and no longer fit are refused when their time comes. */
   replace(policy: ServerPolicy): void {
+    this.given = policy;
     this.policy = resolveServerPolicy(policy, this.pool.limit);
     this.enforce(this.policy);
     this.pool.wake(this);
@@ -88,7 +100,6 @@ export class MethodGate implements Gate {
     const { longest } = this;
     const isLonger = longest !== undefined && longest.size > (backlog?.size ?? 0) + 1;
     if (room > 0 && (this.standing.isStanding || isLonger)) return Admission.WAIT;
-    this.standing.onRefused();
     return this.full();
   }
 
@@ -99,6 +110,7 @@ export class MethodGate implements Gate {
   start(call: IncomingCall): number {
     this.running++;
     this.pool.running++;
+    this.counters.started++;
     this.bucket?.take(this.pool.wheel.tick.now());
     call.startedAt = this.pool.sample();
     return call.startedAt;
@@ -123,22 +135,25 @@ export class MethodGate implements Gate {
     pool.wake(this);
   }
 
-  leave(call: IncomingCall): void {
+  leave(call: IncomingCall, isRefused: boolean): void {
+    if (!isRefused) this.counters.failed++;
     (call.backlog as CallBacklog).remove(call);
     this.pool.wheel.remove(call);
     this.onTaken();
   }
 
   onWaitedTooLong(call: IncomingCall): RpcError {
-    this.standing.onRefused();
     const waitedMs = Math.round(this.pool.wheel.clock.now() - call.waitingSince);
-    return this.refusal(`the call waited ${waitedMs} ms for a worker`);
+    return this.refusal("deadline", `the call waited ${waitedMs} ms for a worker`);
   }
 
   finish(call: IncomingCall): void {
+    const { counters } = this;
     this.running--;
     this.pool.running--;
-    if (call.startedAt !== 0) this.adaptive?.onSample(this.pool.wheel.clock.now() - call.startedAt, this.running + 1);
+    if (call.hasFailed) counters.failed++;
+    else counters.succeeded++;
+    if (call.startedAt !== 0) this.measure(this.pool.wheel.clock.now() - call.startedAt);
     if (this.pool.waiting > 0) this.pool.onWorkerFree(this);
   }
 
@@ -148,7 +163,10 @@ export class MethodGate implements Gate {
     const call = backlog.take(this.standing.isStanding);
     this.pool.wheel.remove(call);
     this.onTaken();
-    this.standing.onStart(now, now - call.waitingSince, this.waiting);
+    const waitedMs = now - call.waitingSince;
+    this.counters.waited++;
+    this.counters.waitedMs += waitedMs;
+    this.standing.onStart(now, waitedMs, this.waiting);
     return call;
   }
 
@@ -164,6 +182,12 @@ export class MethodGate implements Gate {
     if (waitMs === 0) return true;
     if (this.tokenTimer.next === undefined) wheel.add(this.tokenTimer, wheel.tick.now() + waitMs);
     return false;
+  }
+
+  private measure(tookMs: number): void {
+    this.counters.measured++;
+    this.counters.measuredMs += tookMs;
+    this.adaptive?.onSample(tookMs, this.running + 1);
   }
 
   private enforce(policy: GatePolicy): void {
@@ -208,21 +232,26 @@ export class MethodGate implements Gate {
   private evict(): void {
     const { longest, standing } = this;
     const victim = longest !== undefined && longest.size > 0 ? longest : this.nextBacklog();
-    standing.onRefused();
     victim.last(standing.isStanding).refuse(this.full());
   }
 
+  /** Why there is no room. */
   private full(): RpcError {
-    const { waiting, policy } = this;
-    if (this.standing.isStanding) return this.refusal(`the server is overloaded (${waiting} calls of the method wait)`);
-    return policy.queue === 0
-      ? this.refusal(
-          `no worker is free (${this.pool.running} handlers run, limit ${this.pool.limit}; ${this.running} of the method, limit ${this.limit})`,
-        )
-      : this.refusal(`server queue full (${waiting} waiting, limit ${policy.queue})`);
+    const { waiting, policy, running, limit, pool } = this;
+    if (this.standing.isStanding)
+      return this.refusal("overload", `the server is overloaded (${waiting} calls of the method wait)`);
+    if (policy.queue > 0) return this.refusal("queue", `server queue full (${waiting} waiting, limit ${policy.queue})`);
+    if (running < limit && this.bucket !== undefined)
+      return this.refusal("rate", `the method takes ${policy.rate} calls a second`);
+    const those = `${pool.running} handlers run, limit ${pool.limit}; ${running} of the method, limit ${limit}`;
+    return this.refusal("concurrency", `no worker is free (${those})`);
   }
 
-  private refusal(text: string): RpcError {
+  /** Counts a call that is not let in, and says why. */
+  private refusal(reason: Rejection, text: string): RpcError {
+    this.standing.onRefused();
+    if (this.answersRefused) this.counters.logged++;
+    else this.counters.reject(reason);
     const retryAfterMs = this.standing.estimateMs(this.waiting);
     return new RpcError(Code.RESOURCE_EXHAUSTED, `${text}; retry after ${retryAfterMs} ms`, {
       origin: "local",

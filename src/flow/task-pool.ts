@@ -32,6 +32,8 @@ export class TaskPool {
   readonly wheel: TimerWheel;
   /** Handlers that run at once, at most. */
   readonly limit: number;
+  /** The gates of the methods that are served, by path. */
+  readonly gates: Map<string, MethodGate> = new Map();
   private readonly defaults: ServerPolicy;
   /** Handlers that run. */
   running = 0;
@@ -59,8 +61,10 @@ export class TaskPool {
   }
 
   /** A gate for the calls of `method`. `usual` holds where the manifest says nothing, before what holds for every method. */
-  newGate(method: AnyMethod, usual: ServerPolicy = {}): MethodGate {
-    return new MethodGate(method, { ...this.defaults, ...usual, ...method.server }, this);
+  newGate(method: AnyMethod): MethodGate {
+    const gate = new MethodGate(method, { ...this.defaults, ...method.server }, this);
+    this.gates.set(method.path, gate);
+    return gate;
   }
 
   /** True if a call that has just come may start: a worker is free, nothing that waits is ready, and the turn is not over. */

@@ -2,6 +2,7 @@
 // refusals are rate-limited, so that an attack cannot fill a disk.
 
 import type { Logger } from "pino";
+import type { ServerPolicy } from "../codec/policy.js";
 import type { RpcError } from "../codec/status.js";
 import { cut, LineLimit } from "../flow/log-lines.js";
 import type { Clock } from "../transport/clock.js";
@@ -37,6 +38,10 @@ export class ServerLog {
 
   callRefused(remote: string, path: string, reason: string): void {
     this.refused(remote, path, reason);
+  }
+
+  policyChanged(path: string, policy: ServerPolicy): void {
+    this.logger?.info({ path: cut(path), policy }, "policy changed");
   }
 
   handlerFailed(path: string, error: unknown): void {

@@ -5,7 +5,11 @@ import { Dispatcher } from "../call/dispatch.js";
 import { knownPeer, type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import { CloseReason } from "../codec/frame.js";
 import type { Service } from "../codec/method.js";
+import type { ServerPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Policies } from "../flow/policies.js";
+import { type Refusal, Refusals } from "../flow/refusals.js";
+import { ServerPolicies } from "../flow/server-policies.js";
 import { TaskPool } from "../flow/task-pool.js";
 import { AGENT } from "../transport/agent.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
@@ -39,11 +43,14 @@ export interface ServerStats extends Readonly<Counters> {
 
 /** Serves calls. Made by {@link createServer}. */
 export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
+  /** The policies of the methods that are served: read, replace, count. */
+  readonly policies: Policies<ServerPolicy>;
   private readonly options: ResolvedServerOptions;
   private readonly wheel: TimerWheel;
   private readonly dispatcher: Dispatcher;
   private readonly log: ServerLog;
   private readonly hooks: SessionHooks;
+  private readonly refusals: Refusals;
   private readonly aging: Aging;
   private readonly listeners_: Listener[] = [];
   private readonly sessions = new Set<Session>();
@@ -68,8 +75,13 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
     this.hooks = {
       counters: new Counters(),
       handlerFailed: (path, error) => this.log.handlerFailed(path, error),
-      callRefused: (remote, path, reason) => this.log.callRefused(remote, path, reason),
+      callRefused: (remote, path, reason) => {
+        this.refusals.add(remote, path, reason);
+        this.log.callRefused(remote, path, reason);
+      },
     };
+    this.refusals = new Refusals(options.clock);
+    this.policies = new ServerPolicies(this.dispatcher.pool, (path, policy) => this.log.policyChanged(path, policy));
   }
 
   /** Serves `service`, on connections that are open already too. Throws `RpcError` if a handler is missing. */
@@ -111,6 +123,11 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
   stats(): ServerStats {
     const { running, waiting } = this.dispatcher.pool;
     return { ...this.hooks.counters, connections: this.sessions.size, running, waiting };
+  }
+
+  /** The last 64 calls that were refused, and why; the newest first. */
+  recentRefusals(): readonly Refusal[] {
+    return this.refusals.list();
   }
 
   /**

@@ -29,8 +29,8 @@ export interface Gate {
   onYield(startedAt: number): void;
   /** A call that was admitted to wait does; {@link IncomingCall.resume} starts it. */
   wait(call: IncomingCall, backlog: Backlog): void;
-  /** A call that waits has ended without having started. */
-  leave(call: IncomingCall): void;
+  /** A call that waits has ended without having started: it was refused, or it ended some other way. */
+  leave(call: IncomingCall, isRefused: boolean): void;
   /** A call has waited as long as it may. Why it is refused. */
   onWaitedTooLong(call: IncomingCall): RpcError;
   /** A handler has ended. */

@@ -65,6 +65,8 @@ export class IncomingCall extends Timer {
   older: IncomingCall | undefined = undefined;
   newer: IncomingCall | undefined = undefined;
   waitingSince = 0;
+  /** True once it was answered with an error, or cannot be answered. */
+  hasFailed = false;
   /** While it waits: its message, and the flags of its REQUEST. */
   private held: Buffer | undefined = undefined;
   private heldFlags = 0;
@@ -87,6 +89,7 @@ export class IncomingCall extends Timer {
     this.requestBytes = 0;
     this.deadline = Number.POSITIVE_INFINITY;
     this.startedAt = NOT_STARTED;
+    this.hasFailed = false;
     this.answered = isOneWay;
     this.isOneWay = isOneWay;
   }
@@ -178,6 +181,7 @@ export class IncomingCall extends Timer {
     if ((isAwaited || this.isOneWay) && !(thrown instanceof RpcError)) {
       this.session.hooks.handlerFailed(this.endpoint.path, thrown);
     }
+    this.hasFailed = true;
     if (isAwaited) this.writeError(RpcError.from(thrown));
     this.finish();
   }
@@ -193,6 +197,7 @@ export class IncomingCall extends Timer {
   /** The connection is gone: nobody can be answered. */
   disconnect(error: RpcError): void {
     this.answered = true;
+    this.hasFailed = true;
     this.session.wheel.remove(this);
     this.stream?.close(error);
     if (this.backlog !== undefined) this.finish();
@@ -212,7 +217,7 @@ export class IncomingCall extends Timer {
   /** The call has ended at this side: its handler has, or will not be started. */
   finish(): void {
     const { session, endpoint } = this;
-    if (this.backlog !== undefined) endpoint.gate.leave(this);
+    if (this.backlog !== undefined) endpoint.gate.leave(this, false);
     else if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
     this.context = undefined;
     this.metadata = undefined;
@@ -269,6 +274,7 @@ export class IncomingCall extends Timer {
   }
 
   private writeError(error: RpcError): void {
+    this.hasFailed = true;
     try {
       this.writeErrorFrame(error, this.context);
     } catch {

@@ -258,6 +258,7 @@ export class IncomingCalls {
     this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
     call.stream?.close(error);
     if (!isAnswered) this.onAnswered(call);
+    endpoint.gate.leave(call, true);
     call.finish();
   }
 
