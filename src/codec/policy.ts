@@ -99,7 +99,10 @@ export interface ClientPolicy {
   readonly throttle?: boolean;
   /** The durable queue of `overflow: QUEUE`, `failure: QUEUE` and `store`. */
   readonly queueName?: string;
-  /** The request's field whose value keeps queued calls in order among themselves, by its name in the manifest. Default: no order. */
+  /**
+   * The request's field whose value keeps queued calls in order among themselves, by its name in TypeScript: `userId` where the
+   * manifest has `user_id`. Default: no order.
+   */
   readonly queueKey?: string;
   /** True: every call goes through the queue. Default false. */
   readonly storeAlways?: boolean;

@@ -12,6 +12,7 @@ import {
   type FileModel,
   type MessageModel,
   type MethodModel,
+  type MethodPolicy,
   type OneofModel,
   OptionMessage,
   type ServiceModel,
@@ -253,7 +254,7 @@ class Declarer {
       input: UNRESOLVED,
       output: UNRESOLVED,
       localName: "",
-      policy: { deadlineMs: undefined, oneWay: false, priority: undefined, idempotency: undefined },
+      policy: NO_POLICY,
       ...this.element(syntax, scope),
     };
     this.declare(model, syntax, "MethodOptions", scope);
@@ -302,6 +303,14 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** Stands for the options of what has none; never written to. */
 const NO_OPTIONS = new OptionMessage();
+const NO_POLICY: MethodPolicy = {
+  deadlineMs: undefined,
+  oneWay: false,
+  priority: undefined,
+  idempotency: undefined,
+  client: {},
+  server: {},
+};
 
 /** Stands for a field's type until the linker has found it. */
 export const UNRESOLVED_TYPE: FieldType = Object.freeze({ kind: "scalar", scalar: "bytes" });

@@ -15,11 +15,10 @@ import {
   type OptionResult,
   type ServiceModel,
 } from "./model.js";
-import { docComment, LINE_WIDTH, literal, propertyKey } from "./printer.js";
+import { docComment, type Literal, literal, propertyKey, writeLiteral } from "./printer.js";
 import type { Target } from "./target.js";
 
 type Holder = Pick<Element, "options">;
-type Literal = string | readonly Literal[] | { readonly [key: string]: Literal };
 
 /** Emits the constant with a service's custom options; nothing if it has none. */
 export function emitServiceOptions(target: Target, service: ServiceModel): void {
@@ -64,7 +63,7 @@ function optionsByKey(holders: readonly (readonly [key: string, Holder])[]): Lit
 }
 
 function emitConstant(target: Target, name: string, value: Literal, doc: string): void {
-  target.printer.line(...docComment(doc), `export const ${name} = ${write(value, "")} as const;`, "");
+  target.printer.line(...docComment(doc), `export const ${name} = ${writeLiteral(value)} as const;`, "");
 }
 
 /** Where generated code finds the custom options of a method; undefined if it has none. */
@@ -158,21 +157,6 @@ function mapLiteral(entries: readonly OptionResult[]): Literal {
       valueLiteral(entry.get("value") ?? "", entry.fields.get("value")),
     ]);
   return Object.fromEntries(pairs);
-}
-
-/** One line if it fits, else an entry a line. */
-function write(value: Literal, indent: string): string {
-  if (typeof value === "string") return value;
-  const inside = `${indent}  `;
-  const parts = Array.isArray(value)
-    ? value.map((item) => write(item, inside))
-    : Object.entries(value).map(([key, item]) => `${propertyKey(key)}: ${write(item, inside)}`);
-  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
-  if (parts.length === 0) return open + close;
-  const gap = Array.isArray(value) ? "" : " ";
-  const line = `${open}${gap}${parts.join(", ")}${gap}${close}`;
-  if (line.length + indent.length <= LINE_WIDTH && !line.includes("\n")) return line;
-  return `${open}\n${parts.map((part) => `${inside}${part},\n`).join("")}${indent}${close}`;
 }
 
 function access(name: string): string {

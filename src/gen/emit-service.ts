@@ -2,6 +2,7 @@
 // A side of an rpc that streams is a call object in the client and an iterable in the handlers.
 
 import { emitServiceOptions, methodOptions, serviceOptions } from "./emit-options.js";
+import { emitPolicies } from "./emit-policy.js";
 import { deprecation } from "./emit-types.js";
 import type { MethodModel, ServiceModel } from "./model.js";
 import { docComment, literal, propertyKey } from "./printer.js";
@@ -14,6 +15,9 @@ const CARRIERS: Readonly<Record<MethodModel["methodKind"], string>> = {
   "server-streaming": "serverStream",
   "bidi-streaming": "bidiStream",
 };
+
+/** Where the properties of a method's descriptor stand. */
+const SPEC_INDENT = "    ";
 
 /** Emits everything for one service. */
 export function emitService(target: Target, service: ServiceModel): void {
@@ -81,6 +85,7 @@ function emitHandlers(target: Target, service: ServiceModel): void {
 
 /** The signature of an rpc's handler. */
 function handlerType(target: Target, method: MethodModel): string {
+  if (method.policy.server.batch !== undefined) return batchHandlerType(target, method);
   const request = target.messageType(method.input);
   const reply = target.messageInitType(method.output);
   const parameter = streamsRequests(method) ? `requests: AsyncIterable<${request}>` : `request: ${request}`;
@@ -88,6 +93,13 @@ function handlerType(target: Target, method: MethodModel): string {
     ? `AsyncIterable<${reply}> | Iterable<${reply}>`
     : `${reply} | Promise<${reply}>`;
   return `${propertyKey(method.localName)}(${parameter}, ctx: ${target.runtimeType("CallContext")}): ${result};`;
+}
+
+/** That of an rpc whose calls come in batches: arrays of one length, an answer for each call. */
+function batchHandlerType(target: Target, { localName, input, output }: MethodModel): string {
+  const parameters = `requests: ${target.messageType(input)}[], contexts: ${target.runtimeType("CallContext")}[]`;
+  const replies = `${target.runtimeType("BatchReplies")}<${target.messageInitType(output)}>`;
+  return `${propertyKey(localName)}(${parameters}): ${replies} | Promise<${replies}>;`;
 }
 
 function emitDescriptor(target: Target, service: ServiceModel): void {
@@ -128,7 +140,8 @@ function methodType(target: Target, service: ServiceModel, method: MethodModel):
 function emitMethod(target: Target, service: ServiceModel, method: MethodModel): void {
   const { printer } = target;
   const head = `  ${propertyKey(method.localName)}: /* @__PURE__ */ new ${target.runtime("Method")}(${literal(service.fullName)}, {`;
-  printer.line(head, ...methodSpec(target, service, method).map((line) => `    ${line},`), "  }),");
+  const spec = methodSpec(target, service, method).map((line) => `${SPEC_INDENT}${line},`);
+  printer.line(head, ...spec, "  }),");
 }
 
 function methodSpec(target: Target, service: ServiceModel, method: MethodModel): string[] {
@@ -144,6 +157,7 @@ function methodSpec(target: Target, service: ServiceModel, method: MethodModel):
     ...(oneWay ? ["oneWay: true"] : []),
     ...(priority === undefined ? [] : [`priority: ${literal(priority)}`]),
     ...(idempotency === undefined ? [] : [`idempotency: ${literal(idempotency)}`]),
+    ...emitPolicies(method.policy, SPEC_INDENT),
     ...(method.options.get("deprecated") === true ? ["deprecated: true"] : []),
     ...(options === undefined ? [] : [`options: ${options}`]),
   ];

@@ -1,6 +1,7 @@
 // What the emitters work on: manifests with every name resolved, every option read and every TypeScript name chosen.
 // The linker makes it; it is the same whether the manifests were parsed from text or described by another compiler.
 
+import type { ClientPolicy, ServerPolicy } from "../codec/policy.js";
 import type { Position } from "./source.js";
 import type { Edition, NumberRange, Visibility } from "./syntax.js";
 
@@ -206,6 +207,9 @@ export interface MethodPolicy {
   readonly oneWay: boolean;
   readonly priority: "low" | "normal" | "high" | undefined;
   readonly idempotency: "no-side-effects" | "idempotent" | undefined;
+  /** What its calls do at the client; `queueKey` is the field's name in TypeScript. */
+  readonly client: ClientPolicy;
+  readonly server: ServerPolicy;
 }
 
 /** A service. */

@@ -112,6 +112,24 @@ export function propertyKey(name: string): string {
   return /^[A-Za-z_$][A-Za-z0-9_$]*$/.test(name) ? name : literal(name);
 }
 
+/** Code for a value: the text of a single one, or what holds others. */
+export type Literal = string | readonly Literal[] | { readonly [key: string]: Literal };
+
+/** A value as code: one line if it fits, else an entry a line, the last one at `indent`. */
+export function writeLiteral(value: Literal, indent = ""): string {
+  if (typeof value === "string") return value;
+  const inside = `${indent}  `;
+  const parts = Array.isArray(value)
+    ? value.map((item) => writeLiteral(item, inside))
+    : Object.entries(value).map(([key, item]) => `${propertyKey(key)}: ${writeLiteral(item, inside)}`);
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
+  if (parts.length === 0) return open + close;
+  const gap = Array.isArray(value) ? "" : " ";
+  const line = `${open}${gap}${parts.join(", ")}${gap}${close}`;
+  if (line.length + indent.length <= LINE_WIDTH && !line.includes("\n")) return line;
+  return `${open}\n${parts.map((part) => `${inside}${part},\n`).join("")}${indent}${close}`;
+}
+
 /** A manifest's comment as TSDoc lines, or none. The text cannot end the comment. */
 export function docComment(comment: string | undefined, extra: readonly string[] = []): string[] {
   const lines = [...commentLines(comment), ...extra];
