@@ -114,8 +114,12 @@ export function fieldFlaw(field: PolicyField, value: unknown): string | undefine
     case "codes":
       return codesFlaw(value);
     case "group":
-      return typeof value === "object" && value !== null ? undefined : `${field.option} is written { ... }`;
+      return isGroup(value) ? undefined : `${field.option} is written { ... }`;
   }
+}
+
+function isGroup(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function numberFlaw(field: Extract<PolicyField, { least: number }>, value: unknown): string | undefined {

@@ -25,7 +25,7 @@ export interface MethodFacts {
 export type KeyKind = "key" | "a message" | "a floating-point number" | "repeated" | "in a oneof";
 
 /** What both sides do with a method's calls. */
-export interface Policies {
+export interface MethodPolicies {
   readonly client: ClientPolicy;
   readonly server: ServerPolicy;
 }
@@ -51,18 +51,18 @@ export function methodFacts(method: AnyMethod): MethodFacts {
 }
 
 /** Everything that is wrong with the policies of a method; empty if they may be used. */
-export function policyMistakes(facts: MethodFacts, policies: Policies): PolicyMistake[] {
+export function policyMistakes(facts: MethodFacts, policies: MethodPolicies): PolicyMistake[] {
   const flawed = fieldMistakes(policies);
   return flawed.length > 0 ? flawed : combinationMistakes(facts, policies);
 }
 
 /** The fields that hold what they never may, whatever the method and the other fields are. */
-export function fieldMistakes(policies: Policies): PolicyMistake[] {
+export function fieldMistakes(policies: MethodPolicies): PolicyMistake[] {
   return [...flaws(POLICY_FIELDS, policies as object, "")];
 }
 
 /** What does not go together: fields with each other, and with the method. The fields must hold what they may. */
-export function combinationMistakes(facts: MethodFacts, { client, server }: Policies): PolicyMistake[] {
+export function combinationMistakes(facts: MethodFacts, { client, server }: MethodPolicies): PolicyMistake[] {
   const found = new Findings();
   checkClientFields(client, found);
   checkStore(client, found);

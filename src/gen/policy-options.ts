@@ -2,7 +2,7 @@
 // reading them, merging a service's with an rpc's, and finding where a field stands, are loops over one list.
 
 import { POLICY_FIELDS, type PolicyField, type PolicyFields } from "../codec/policy-limits.js";
-import type { Policies } from "../codec/policy-rules.js";
+import type { MethodPolicies } from "../codec/policy-rules.js";
 import { parseDuration } from "./durations.js";
 import { OptionMessage, type OptionResult } from "./model.js";
 import type { Diagnostics, Position } from "./source.js";
@@ -21,8 +21,8 @@ export function readPolicies(options: OptionMessage | undefined, diagnostics: Di
 }
 
 /** A tree as the policies that it is. */
-export function asPolicies({ client = {}, server = {} }: PolicyTree): Policies {
-  return { client, server } as Policies;
+export function asPolicies({ client = {}, server = {} }: PolicyTree): MethodPolicies {
+  return { client, server } as MethodPolicies;
 }
 
 /** `defaults` with everything replaced that `own` says, field by field. */
