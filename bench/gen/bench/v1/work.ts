@@ -219,6 +219,7 @@ export const Work: Service<
     output: Done,
     deadlineMs: 100,
     idempotency: "idempotent",
+    client: { failure: "retry" },
   }),
   shut: /* @__PURE__ */ new Method("bench.v1.Work", {
     name: "Shut",
@@ -226,5 +227,6 @@ export const Work: Service<
     input: Job,
     output: Done,
     deadlineMs: 100,
+    server: { concurrency: 1, queue: 0 },
   }),
 });
