@@ -1,12 +1,16 @@
 // Makes calls for whatever carries them, a channel or one connection: what a call may say for itself becomes a deadline, a
 // place in the tree of contexts and the metadata that travels; the interceptors go around all of it.
 
+import { CallMetadataKey } from "../codec/call-metadata.js";
 import { Metadata, type MetadataInit } from "../codec/metadata.js";
-import type { AnyMethod } from "../codec/method.js";
+import { type AnyMethod, NO_POLICY } from "../codec/method.js";
+import type { ClientPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { ClientGate } from "../flow/client-gate.js";
 import { OutgoingCall } from "../transport/outgoing-call.js";
 import type { TimerWheel } from "../transport/timers.js";
 import type { CallOptions } from "./caller.js";
+import { ClientPolicies, type PolicySettings } from "./client-policies.js";
 import {
   type AnyStream,
   type ClientInterceptor,
@@ -23,10 +27,12 @@ export interface CallTarget {
   readonly closedError: RpcError | undefined;
   /** Carries `call`, or fails it. */
   submit(call: OutgoingCall, request: unknown, options: CallOptions): void;
+  /** The same for a call whose request is encoded already, as `call.parked`. */
+  submitParked(call: OutgoingCall, options: CallOptions): void;
 }
 
 /** What holds for calls that do not say otherwise. */
-export interface CallDefaults {
+export interface CallDefaults extends PolicySettings {
   /** Milliseconds until a unary call without a deadline of its own, nor one of its method, fails. */
   readonly timeoutMs: number;
   /** The first is the outermost. */
@@ -56,6 +62,9 @@ export class CallMaker {
   private readonly target: CallTarget;
   private readonly wheel: TimerWheel;
   private readonly defaults: CallDefaults;
+  /** Methods with this policy, by identity, have none here; undefined once the policy of any method was set. */
+  private noPolicy: ClientPolicy | undefined = NO_POLICY;
+  private policies_: ClientPolicies | undefined = undefined;
 
   constructor(target: CallTarget, wheel: TimerWheel, defaults: CallDefaults) {
     this.target = target;
@@ -75,13 +84,37 @@ export class CallMaker {
     };
   }
 
+  /** The policies of the methods that are called here. */
+  get policies(): ClientPolicies {
+    this.policies_ ??= new ClientPolicies(this.target, this.wheel, this.defaults, () => {
+      this.noPolicy = undefined;
+    });
+    return this.policies_;
+  }
+
+  /** The same, if anything here has a policy. */
+  get knownPolicies(): ClientPolicies | undefined {
+    return this.policies_;
+  }
+
   private start(method: AnyMethod, request: unknown, given: CallOptions): Promise<unknown> {
     const limitMs = given.timeoutMs ?? method.deadlineMs ?? this.defaults.timeoutMs;
     const refusal = this.refusalOf(method, given, limitMs);
     if (refusal !== undefined) return Promise.reject(refusal);
     const options = given.parent === undefined ? given : this.inherit(given);
+    if (method.client !== this.noPolicy) {
+      const gate = this.policies.gateOf(method);
+      if (gate !== null) return this.startGated(gate, request, options, limitMs);
+    }
     const call = this.makeCall(method, options, limitMs);
     this.target.submit(call, request, options);
+    return call.promise;
+  }
+
+  private startGated(gate: ClientGate, request: unknown, options: CallOptions, limitMs: number): Promise<unknown> {
+    const expiresAt = this.expiryOf(options, limitMs);
+    const call = this.policies.makeCall(gate, request, options, expiresAt);
+    call.start();
     return call.promise;
   }
 
@@ -89,10 +122,19 @@ export class CallMaker {
     const limitMs = given.timeoutMs ?? method.deadlineMs ?? Number.POSITIVE_INFINITY;
     const refusal = this.refusalOf(method, given, limitMs);
     const options = refusal !== undefined ? NO_OPTIONS : given.parent === undefined ? given : this.inherit(given);
+    const gate = method.client === this.noPolicy || refusal !== undefined ? null : this.policies.gateOf(method);
+    if (gate !== null) return this.startGatedStream(gate, request, options, limitMs);
     const call = this.makeCall(method, options, limitMs);
     const stream = new OutgoingStream(call);
     if (refusal !== undefined) call.fail(refusal);
     else this.target.submit(call, request, options);
+    return stream;
+  }
+
+  private startGatedStream(gate: ClientGate, request: unknown, options: CallOptions, limitMs: number): AnyStream {
+    const call = this.policies.makeCall(gate, request, options, this.expiryOf(options, limitMs));
+    const stream = new OutgoingStream(call);
+    call.start();
     return stream;
   }
 
@@ -117,17 +159,20 @@ export class CallMaker {
   }
 
   private makeCall(method: AnyMethod, options: CallOptions, limitMs: number): OutgoingCall {
-    const now = limitMs < EXACT_BELOW_MS ? this.wheel.clock.now() : this.wheel.tick.now();
-    const { parent } = options;
-    if (parent === undefined) return new OutgoingCall(method, options, this.wheel, now + limitMs);
-    const remainingMs = Math.min(limitMs, parent.remainingMs);
-    return new OutgoingCall(method, options, this.wheel, this.wheel.clock.now() + remainingMs);
+    return new OutgoingCall(method, options, this.wheel, this.expiryOf(options, limitMs));
+  }
+
+  private expiryOf({ parent }: CallOptions, limitMs: number): number {
+    const { clock, tick } = this.wheel;
+    if (parent !== undefined) return clock.now() + Math.min(limitMs, parent.remainingMs);
+    return (limitMs < EXACT_BELOW_MS ? clock.now() : tick.now()) + limitMs;
   }
 
   /** The options with what the parent's metadata adds. */
   private inherit(options: CallOptions): CallOptions {
     const own = options.metadata === undefined ? undefined : Metadata.from(options.metadata);
     const forwarded: [string, string | Uint8Array][] = [];
+    if (options.parent?.stopsRetries === true) forwarded.push([CallMetadataKey.NO_RETRY, "1"]);
     for (const key of this.defaults.forwardMetadata) {
       if (own !== undefined && own.get(key) !== undefined) continue;
       for (const value of options.parent?.metadata.getAll(key) ?? []) forwarded.push([key, value]);

@@ -2,6 +2,7 @@
 // is given a parent ends with it at the latest, and what the parent carries flows on. A handler is given the context of
 // the call that it serves. Everything but a few fields is made when first asked for: most handlers ask for nothing.
 
+import { attemptOf, callIdOf, stopsRetries } from "../codec/call-metadata.js";
 import { Metadata, type MetadataInit } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
@@ -51,10 +52,20 @@ export abstract class Context implements CallParent {
   /** What `expiresAt` is measured with. */
   abstract get clock(): Clock;
 
+  /** The same, or undefined if there was none to carry. */
+  protected get received(): Metadata | undefined {
+    return this.carried;
+  }
+
   /** What came with the call; calls made under this context send on what their channel forwards of it. */
   get metadata(): Metadata {
     this.carried ??= new Metadata();
     return this.carried;
+  }
+
+  /** True if calls made under this context are not retried: it serves a call that is itself a repeated one, or was made for one. */
+  get stopsRetries(): boolean {
+    return (this.carried !== undefined && stopsRetries(this.carried)) || this.parent?.stopsRetries === true;
   }
 
   /** Milliseconds until the deadline, negative after it; Infinity without one. */
@@ -205,6 +216,19 @@ export class CallContext extends Context implements IncomingContext {
     super(call.deadline, undefined, call.metadata);
     this.method = method;
     this.session = call.session;
+  }
+
+  /** Which attempt of its call this is: 1, or more if the caller's policy has made it again. An earlier one may have run, too. */
+  get attempt(): number {
+    return attemptOf(this.received);
+  }
+
+  /**
+   * The same for each attempt of a call; what runs twice can be told by it. Undefined for a call that its caller's policy makes
+   * once only. Callers choose it: it is only as unique as they are honest.
+   */
+  get callId(): string | undefined {
+    return callIdOf(this.received);
   }
 
   /** Who calls; calls can be made back to it: `new RoomClient(ctx.peer)`. */

@@ -2,7 +2,9 @@
 // calls go over that connection and no other; on a channel they go where the channel's go.
 
 import type { AnyMethod, Method } from "../codec/method.js";
+import type { ClientPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Policies } from "../flow/policies.js";
 import type { Lease } from "../transport/leases.js";
 import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { parkRequest } from "../transport/outgoing-calls.js";
@@ -16,8 +18,6 @@ import type { AnyStream } from "./interceptors.js";
 export interface PeerPolicy extends CallDefaults {
   /** Calls that may wait for a peer that takes no more; one more fails RESOURCE_EXHAUSTED. */
   readonly maxWaitingCalls: number;
-  /** Bytes of requests that may wait for a peer. */
-  readonly maxWaitingBytes: number;
 }
 
 const policies = new WeakMap<SessionOwner, PeerPolicy | CallMaker>();
@@ -60,6 +60,11 @@ export class Peer implements Caller {
     this.target = policy instanceof CallMaker ? undefined : new SessionTarget(session, policy);
     this.calls =
       policy instanceof CallMaker ? policy : new CallMaker(this.target as SessionTarget, session.wheel, policy);
+  }
+
+  /** The policies of the methods that are called on this connection, or on the whole channel. */
+  get policies(): Policies<ClientPolicy> {
+    return this.calls.policies;
   }
 
   /** True while calls can be made to it. */
@@ -124,6 +129,7 @@ export class Peer implements Caller {
   /** For the owner: the connection is gone. */
   onClosed(): void {
     this.target?.failWaiting();
+    if (this.target !== undefined) this.calls.knownPolicies?.stop(gone(this.session));
   }
 }
 
@@ -159,6 +165,11 @@ class SessionTarget implements CallTarget {
     } catch (error) {
       call.fail(error as RpcError);
     }
+  }
+
+  submitParked(call: OutgoingCall): void {
+    this.queue.push(call);
+    this.pump();
   }
 
   pump(): void {

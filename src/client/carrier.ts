@@ -5,7 +5,7 @@ import { CallQueue } from "../call/call-queue.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Clock, TimerHandle } from "../transport/clock.js";
 import type { Counters } from "../transport/hooks.js";
-import type { OutgoingCall } from "../transport/outgoing-call.js";
+import type { OutgoingCall, ParkedRequest } from "../transport/outgoing-call.js";
 import { parkRequest } from "../transport/outgoing-calls.js";
 import type { Session, SessionOwner } from "../transport/session.js";
 import type { Dialer } from "./dialer.js";
@@ -52,6 +52,14 @@ export abstract class Carrier implements SessionOwner {
 
   /** Carries `call`, or fails it. */
   abstract submit(call: OutgoingCall, request: unknown, waitForReady: boolean): void;
+  /** The same for a call whose request is encoded already, as `call.parked`. */
+  submitParked(call: OutgoingCall, waitForReady: boolean): void {
+    const refusal = this.refusalOf(call, waitForReady);
+    if (refusal === undefined) this.enqueue(call, call.parked as ParkedRequest, waitForReady);
+    else call.fail(refusal);
+    this.pump();
+  }
+
   /** Makes sure that a connection is open or being opened. */
   abstract wantConnection(): void;
   abstract onRoom(session: Session): void;
@@ -143,18 +151,26 @@ export abstract class Carrier implements SessionOwner {
 
   /** Encodes the request of a call and puts the call in the queue; fails it where that cannot be. */
   protected park(call: OutgoingCall, request: unknown, waitForReady: boolean): void {
-    const refusal = this.closedError ?? (waitForReady || this.isHopeful ? undefined : this.notReady(call));
+    const refusal = this.refusalOf(call, waitForReady);
     if (refusal !== undefined) {
       call.fail(refusal);
       return;
     }
     try {
-      call.parked = { ...parkRequest(call, request), isImpatient: !waitForReady };
-      this.counters.callsParked++;
-      this.queue.push(call);
+      this.enqueue(call, parkRequest(call, request), waitForReady);
     } catch (error) {
       call.fail(error as RpcError);
     }
+  }
+
+  private enqueue(call: OutgoingCall, request: ParkedRequest, waitForReady: boolean): void {
+    call.parked = { ...request, isImpatient: !waitForReady };
+    this.counters.callsParked++;
+    this.queue.push(call);
+  }
+
+  private refusalOf(call: OutgoingCall, waitForReady: boolean): RpcError | undefined {
+    return this.closedError ?? (waitForReady || this.isHopeful ? undefined : this.notReady(call));
   }
 
   /**

@@ -7,7 +7,9 @@ import { Dispatcher } from "../call/dispatch.js";
 import type { AnyStream } from "../call/interceptors.js";
 import { type Peer, peerOf, setPeerPolicy } from "../call/peer.js";
 import type { AnyMethod, Method, Service } from "../codec/method.js";
+import type { ClientPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
+import type { Policies } from "../flow/policies.js";
 import { TaskPool } from "../flow/task-pool.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import { type Address, parseAddress } from "../transport/pipe.js";
@@ -64,7 +66,10 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
     const hooks: SessionHooks = { counters: this.counters, handlerFailed() {}, callRefused() {} };
     const dialer = new Dialer(addresses, options, hooks, this.dispatcher);
     this.carrier = new carriers[options.mode](options, dialer, this.counters, {
-      connected: (session) => this.emit("connect", peerOf(session)),
+      connected: (session) => {
+        this.calls.knownPolicies?.onConnect();
+        this.emit("connect", peerOf(session));
+      },
       disconnected: (session, error) => this.emit("disconnect", peerOf(session), error),
     });
     const { carrier } = this;
@@ -73,10 +78,20 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
         return carrier.isClosed ? closedError() : undefined;
       },
       submit: (call, request, { waitForReady }) => carrier.submit(call, request, waitForReady ?? options.waitForReady),
+      submitParked: (call, { waitForReady }) => carrier.submitParked(call, waitForReady ?? options.waitForReady),
     };
     this.calls = new CallMaker(target, this.wheel, options);
     setPeerPolicy(carrier, this.calls);
+    for (const { methods } of options.deliver) {
+      for (const method of Object.values(methods))
+        if (method.client.queueName !== undefined) this.calls.policies.gateOf(method);
+    }
     if (options.mode === "pipelined") this.carrier.wantConnection();
+  }
+
+  /** What holds for the calls of each method under pressure, and what came of it. */
+  get policies(): Policies<ClientPolicy> {
+    return this.calls.policies;
   }
 
   /** What the channel is doing now. */
@@ -157,9 +172,11 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   async close({ graceMs = 5_000 }: { readonly graceMs?: number } = {}): Promise<void> {
     const isFirst = !this.carrier.isClosed;
     const closed = this.carrier.close(graceMs);
+    this.calls.knownPolicies?.stop(closedError());
     if (isFirst) this.emit("close");
     this.dispatcher.drain();
     await closed;
+    await this.calls.knownPolicies?.close();
     await this.dispatcher.close();
     this.wheel.disarmIfEmpty();
   }

@@ -3,9 +3,12 @@
 import { FORWARDED_METADATA } from "../call/call-maker.js";
 import type { ClientInterceptor, ServerInterceptor } from "../call/interceptors.js";
 import type { Compression } from "../codec/compression.js";
+import type { Service } from "../codec/method.js";
 import type { ServerPolicy } from "../codec/policy.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { Code, localError } from "../codec/status.js";
+import type { Logger } from "../flow/logger.js";
+import type { QueueStore } from "../flow/queue/store.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
 import { checkCompression } from "../transport/compress.js";
 import type { Network } from "../transport/pipe.js";
@@ -58,6 +61,15 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
   readonly interceptors?: readonly ClientInterceptor[];
   /** Wrap the handlers of this channel, for calls that the server makes. */
   readonly handlerInterceptors?: readonly ServerInterceptor[];
+  /** Keeps the calls of methods whose policy says QUEUE. Default: none; such calls fail FAILED_PRECONDITION. */
+  readonly queues?: QueueStore;
+  /**
+   * Services whose queues are delivered from the start, with what an earlier process has left in them. Default: those of the
+   * methods that are called, from their first call on.
+   */
+  readonly deliver?: readonly Service[];
+  /** Logs calls that a policy has dropped. Default: none. */
+  readonly logger?: Logger;
   /** Names this client to servers, the same on each connection; at most 64 bytes. Default: random. */
   readonly peerId?: string;
   /** Where connections come from. Default: TCP and Unix sockets. */
@@ -93,6 +105,9 @@ export interface ResolvedConnectOptions {
   readonly interceptors: readonly ClientInterceptor[];
   readonly forwardMetadata: readonly string[];
   readonly handlerInterceptors: readonly ServerInterceptor[];
+  readonly queues: QueueStore | undefined;
+  readonly deliver: readonly Service[];
+  readonly logger: Logger | undefined;
   readonly peerId: string;
   readonly network: Network;
   readonly clock: Clock;
@@ -129,6 +144,9 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     interceptors: given.interceptors ?? [],
     forwardMetadata: given.forwardMetadata ?? FORWARDED_METADATA,
     handlerInterceptors: given.handlerInterceptors ?? [],
+    queues: given.queues,
+    deliver: given.deliver ?? [],
+    logger: given.logger,
     peerId: given.peerId ?? randomId(random),
     network: given.network ?? socketNetwork,
     clock: given.clock ?? systemClock,

@@ -50,7 +50,8 @@ export interface MethodSpec<I, IInit, O, OInit, Options extends object = object>
 }
 
 const NO_OPTIONS: object = Object.freeze({});
-const NO_POLICY: ClientPolicy & ServerPolicy = Object.freeze({});
+/** The policy, on either side, of a method whose manifest says nothing: always this object. */
+export const NO_POLICY: ClientPolicy & ServerPolicy = Object.freeze({});
 
 let methodCount = 0;
 

@@ -63,7 +63,7 @@ export class OutgoingCall extends Timer {
   holder: CallHolder | undefined = undefined;
   /** Its streams, if its method has any. */
   stream: Stream | undefined = undefined;
-  private readonly wheel: TimerWheel;
+  protected readonly wheel: TimerWheel;
   private readonly resolve: Resolve;
   private readonly reject: Reject;
   private settled = false;
@@ -134,7 +134,8 @@ export class OutgoingCall extends Timer {
     this.cancel(Code.CANCELLED, "the call was cancelled", reason);
   }
 
-  private whileWaiting(): string {
+  /** What a call does that no connection carries, for its errors. */
+  protected whileWaiting(): string {
     const obstacle = this.holder?.obstacle;
     return `while it waited for a connection${obstacle === undefined ? "" : ` (${obstacle})`}`;
   }

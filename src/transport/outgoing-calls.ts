@@ -489,6 +489,33 @@ export function parkRequest(call: OutgoingCall, request: unknown): ParkedRequest
   }
 }
 
+/** Encodes the message of a request that may be sent more than once. Throws `RpcError` if it cannot be encoded. */
+export function encodeMessage(call: OutgoingCall, request: unknown): Buffer {
+  parking.start = parking.pos = 0;
+  try {
+    call.method.input.encode(request as never, parking);
+    return Buffer.from(parking.buf.subarray(0, parking.pos));
+  } catch (error) {
+    throw requestError(call, error);
+  } finally {
+    if (parking.buf.length > MAX_PARKING_BYTES) parking = new Writer();
+  }
+}
+
+/** {@link parkRequest} of a message that is encoded already; the request shares memory with it. Throws `RpcError`. */
+export function parkMessage(call: OutgoingCall, message: Buffer): ParkedRequest {
+  const { metadata } = call.options;
+  if (metadata === undefined) return { flags: Flag.END, payload: message };
+  parking.start = parking.pos = 0;
+  try {
+    encodeMetadata(Metadata.from(metadata), parking, LIMITS.maxMetadataBytes[2]);
+    const block = parking.buf.subarray(0, parking.pos);
+    return { flags: Flag.END | Flag.METADATA, payload: Buffer.concat([block, message]) };
+  } catch (error) {
+    throw requestError(call, error);
+  }
+}
+
 /** Appends metadata and message; returns the flags of the frame. */
 function encodeRequest(
   { method, options, stream }: OutgoingCall,
