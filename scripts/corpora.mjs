@@ -12,8 +12,17 @@ const MODULES = join(HOME, "node_modules");
 const PACKAGES = ["google-proto-files@5.0.3", "@grpc/grpc-js-xds@1.14.1", "@bufbuild/buf@1.75.0", "typescript@5.9.3"];
 const XDS = join(MODULES, "@grpc/grpc-js-xds/deps");
 
+const GOOGLE = join(MODULES, "google-proto-files");
+const RUBY = join(GOOGLE, "google/protobuf/compiler/ruby");
+
 const CORPORA = [
-  { name: "google", roots: [join(MODULES, "google-proto-files")] },
+  { name: "google", roots: [GOOGLE] },
+  // What cannot be compiled with the others is compiled on its own.
+  ...["ruby_generated_code", "ruby_generated_code_proto2", "ruby_generated_pkg_implicit"].map((file) => ({
+    name: `google-${file}`,
+    roots: [RUBY],
+    only: `${file}.proto`,
+  })),
   {
     name: "envoy",
     roots: [
@@ -28,6 +37,8 @@ const UNUSABLE = [
   [/\/ruby_generated_code/, "they declare the same names, and import each other relative to their own folder"],
   [/\/ruby_generated_pkg_implicit/, "it declares the names that ruby_generated_pkg_explicit.proto declares"],
 ];
+
+const LACKS = "the package lacks";
 
 const COMPILERS = [
   ["TypeScript 7", resolve("node_modules/.bin/tsc")],
@@ -49,7 +60,8 @@ let failures = 0;
 install();
 addOverlay();
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
-for (const corpus of CORPORA) if (wanted.length === 0 || wanted.includes(corpus.name)) check(corpus);
+for (const corpus of CORPORA)
+  if (wanted.length === 0 || wanted.some((name) => corpus.name.startsWith(name))) check(corpus);
 process.exitCode = failures === 0 ? 0 : 1;
 
 function install() {
@@ -75,13 +87,14 @@ function isInstalled(wanted) {
   return existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).version === wanted.slice(at + 1);
 }
 
-function check({ name, roots }) {
+function check({ name, roots, only }) {
   const manifests = readManifests(roots);
-  const { usable, refused } = sort(manifests);
-  console.log(`${name}: ${manifests.size} manifests`);
+  const { usable, refused } = only === undefined ? sort(manifests) : alone(only, manifests);
+  console.log(`${name}: ${usable.size + refused.size} manifests`);
   const reasons = new Map();
   for (const [, reason] of refused) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   for (const [reason, count] of reasons) console.log(`  left out: ${count}, since ${reason}`);
+  compareRefusals(roots, refused);
   const newer = [...usable].filter((file) => closure([file], manifests).some((used) => manifests.get(used)?.isEdition));
   compareWithProtoc(
     name,
@@ -123,9 +136,14 @@ function sort(manifests) {
   return { usable: new Set([...manifests].filter(isUsable).map(([file]) => file)), refused };
 }
 
+/** One manifest and what it imports. */
+function alone(file, manifests) {
+  return { usable: new Set(closure([file], manifests)), refused: new Map() };
+}
+
 function missingImport(file, manifests) {
   const missing = closure([file], manifests).find((used) => !manifests.has(used));
-  return missing && `the package lacks ${missing}, which they import`;
+  return missing && `${LACKS} ${missing}, which they import`;
 }
 
 /** The files and everything they import. */
@@ -146,6 +164,26 @@ function compareWithProtoc(name, roots, files) {
   if (error !== undefined) console.log("  NOT compared with protoc: it is not installed");
   else if (status !== 0) fail(`protoc refuses ${name}`);
   else compareLinks("protoc", set, roots);
+}
+
+/** What lacks an import is refused by both compilers, each manifest for itself, and both say so. */
+function compareRefusals(roots, refused) {
+  const files = [...refused].filter(([, reason]) => reason.includes(LACKS)).map(([file]) => file);
+  if (files.length === 0) return;
+  const includes = [...roots, resolve("proto")].flatMap((root) => ["-I", root]);
+  const sluice = ["dist/cli/main.js", "generate", "--out", join(HOME, "gen", "refused")];
+  const ours = files.filter((file) => refuses(process.execPath, [...sluice, pathIn(roots, file), ...includes]));
+  const protocs = files.filter((file) => refuses("protoc", ["-o", join(HOME, "refused.binpb"), file, ...includes]));
+  console.log(
+    `  of those ${files.length}, sluice refuses ${ours.length} and protoc ${protocs.length}, for the missing import`,
+  );
+  if (ours.length < files.length || protocs.length < files.length)
+    fail("the compilers do not agree on what lacks an import");
+}
+
+function refuses(command, args) {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
+  return error !== undefined || (status !== 0 && /not found/i.test(stderr));
 }
 
 function compareWithBuf(name, roots, files) {

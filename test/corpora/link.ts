@@ -23,10 +23,7 @@ for (const file of files) validate(file, diagnostics);
 const linkMs = performance.now() - begun;
 
 const problems = diagnostics.lines().filter((line) => line.includes(": error: "));
-const described = files.filter(
-  ({ model }) => model.name !== DESCRIPTOR_MANIFEST || names.includes(DESCRIPTOR_MANIFEST),
-);
-const lines = [...problems, ...diffDescriptors(described, theirs)];
+const lines = [...problems, ...diffDescriptors(files, theirs)];
 for (const line of lines.slice(0, SHOWN)) console.log(line);
 const rpcs = files.flatMap(({ methods }) => methods).length;
 console.log(
