@@ -6,9 +6,9 @@
 // batch. Invariants: a call is answered once and ends once; one that has ended is in no batch that begins later.
 
 import type { AnyMethod, MethodKind } from "../codec/method.js";
-import type { ServerPolicy } from "../codec/policy.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import { BatchItem, BatchQueue, BatchSizes, batchLimits } from "../flow/batch.js";
+import type { MethodGate } from "../flow/method-gate.js";
 import type { Gate } from "../transport/gate.js";
 import type { SessionHooks } from "../transport/hooks.js";
 import type { Endpoint, IncomingCall } from "../transport/incoming-call.js";
@@ -25,8 +25,7 @@ export class BatchEndpoint implements Endpoint {
   readonly path: string;
   readonly kind: MethodKind = "unary";
   readonly gate: Gate;
-  /** How large its batches were. */
-  readonly sizes: BatchSizes = new BatchSizes();
+  private readonly sizes = new BatchSizes();
   private readonly method: AnyMethod;
   private readonly handler: BatchHandler;
   private readonly wheel: TimerWheel;
@@ -37,12 +36,15 @@ export class BatchEndpoint implements Endpoint {
   constructor(
     method: AnyMethod,
     handler: BatchHandler,
-    gate: Gate,
+    gate: MethodGate,
     wheel: TimerWheel,
     interceptors: readonly ServerInterceptor[],
   ) {
     this.path = method.path;
     this.gate = gate;
+    gate.sizes = this.sizes;
+    // A policy without `batch` has its defaults: the handler stays what it is.
+    gate.onReplaced = (policy) => this.queue.setLimits(batchLimits(policy));
     this.method = method;
     this.handler = handler;
     this.wheel = wheel;
@@ -50,11 +52,6 @@ export class BatchEndpoint implements Endpoint {
     const join: UnaryHandler = (request, context) => this.joinWrapped(request, context as BatchContext);
     const wrapped = composeHandler(interceptors, method, join);
     this.wrapped = wrapped === join ? undefined : wrapped;
-  }
-
-  /** Another policy holds from now on. One without `batch` has its defaults: the handler stays what it is. */
-  replace(policy: ServerPolicy): void {
-    this.queue.setLimits(batchLimits(policy));
   }
 
   /** From now on no call waits for others to come: the server drains. */

@@ -63,12 +63,21 @@ export class BatchItem {
   }
 }
 
-/** How large batches were. */
+/** How large the batches of a method were. */
+export interface BatchStats {
+  /** Calls of the handler. */
+  readonly batches: number;
+  /** The calls that these served. */
+  readonly calls: number;
+  /** How many batches had 1 call, 2, up to 4, up to 8, and so on. */
+  readonly bySize: readonly number[];
+}
+
+/** Counts {@link BatchStats}. */
 export class BatchSizes {
-  batches = 0;
-  calls = 0;
-  /** Batches of 1, 2, up to 4, up to 8 calls, and so on. */
-  readonly bySize: number[] = [];
+  private batches = 0;
+  private calls = 0;
+  private readonly bySize: number[] = [];
 
   /** Counts a batch of `size` calls. */
   count(size: number): void {
@@ -77,6 +86,11 @@ export class BatchSizes {
     this.calls += size;
     while (this.bySize.length <= power) this.bySize.push(0);
     (this.bySize[power] as number)++;
+  }
+
+  /** A copy, as of now. */
+  read(): BatchStats {
+    return { batches: this.batches, calls: this.calls, bySize: [...this.bySize] };
   }
 }
 

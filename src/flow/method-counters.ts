@@ -1,6 +1,8 @@
 // What is counted for one method that has a policy, the same at both ends. Invariant: each call that was made or came
 // moves exactly one of `succeeded`, `failed`, `logged`, `queued` and the counters in `rejected` when it ends.
 
+import type { BatchStats } from "./batch.js";
+
 /**
  * Why a call was not let in. `concurrency`: as many were under way as may be; `queue`: as many waited as may; `rate`: no
  * token was left; `throttle`: the server refuses too many; `deadline`: it waited too long for its time; `overload`: those
@@ -39,6 +41,8 @@ export interface MethodStats {
   readonly measured: number;
   /** How long those took in all from when they were let in, in milliseconds. */
   readonly measuredMs: number;
+  /** How large its batches were; undefined where each call has a handler call of its own. */
+  readonly batches?: BatchStats | undefined;
 }
 
 /** Counts; its owner writes the fields. */

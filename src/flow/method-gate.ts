@@ -17,6 +17,7 @@ import type { IncomingCall } from "../transport/incoming-call.js";
 import { CallbackTimer } from "../transport/timers.js";
 import { AdaptiveLimit } from "./adaptive-limit.js";
 import { CallBacklog } from "./backlog.js";
+import type { BatchSizes } from "./batch.js";
 import { MethodCounters, type MethodStats, type Rejection } from "./method-counters.js";
 import { type GatePolicy, resolveServerPolicy } from "./server-policy.js";
 import { StandingQueue } from "./standing-queue.js";
@@ -38,6 +39,10 @@ export class MethodGate implements Gate {
   waiting = 0;
   /** True while the pool has this gate in its round. Only the pool writes it. */
   isInRound = false;
+  /** How large the batches of the method were, if it has any. Its endpoint sets it and counts. */
+  sizes: BatchSizes | undefined = undefined;
+  /** Hears of each policy that takes the place of another. The endpoint sets it. */
+  onReplaced: ((policy: ServerPolicy) => void) | undefined = undefined;
   private readonly pool: TaskPool;
   /** What was asked for. */
   private given: ServerPolicy;
@@ -66,8 +71,8 @@ export class MethodGate implements Gate {
 
   /** Counters and gauges of now. */
   stats(): MethodStats {
-    const { running, waiting, limit } = this;
-    return { ...this.counters.read(), running, waiting, limit };
+    const { running, waiting, limit, sizes } = this;
+    return { ...this.counters.read(), running, waiting, limit, ...(sizes && { batches: sizes.read() }) };
   }
 
   /** Handlers that may run at once now. */
@@ -84,6 +89,7 @@ export class MethodGate implements Gate {
     this.given = policy;
     this.policy = resolveServerPolicy(policy, this.pool.limit);
     this.enforce(this.policy);
+    this.onReplaced?.(policy);
     this.pool.wake(this);
   }
 

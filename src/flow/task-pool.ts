@@ -61,8 +61,8 @@ export class TaskPool {
   }
 
   /** A gate for the calls of `method`. `usual` holds where the manifest says nothing, before what holds for every method. */
-  newGate(method: AnyMethod): MethodGate {
-    const gate = new MethodGate(method, { ...this.defaults, ...method.server }, this);
+  newGate(method: AnyMethod, usual: ServerPolicy = {}): MethodGate {
+    const gate = new MethodGate(method, { ...this.defaults, ...usual, ...method.server }, this);
     this.gates.set(method.path, gate);
     return gate;
   }
