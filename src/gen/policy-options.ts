@@ -1,9 +1,9 @@
 // Client and server policies as options of a manifest say them: `POLICY_FIELDS` names the option of every field, so that
 // reading them, merging a service's with an rpc's, and finding where a field stands, are loops over one list.
 
+import { parseDuration } from "../codec/durations.js";
 import { POLICY_FIELDS, type PolicyField, type PolicyFields } from "../codec/policy-limits.js";
 import type { MethodPolicies } from "../codec/policy-rules.js";
-import { parseDuration } from "./durations.js";
 import { OptionMessage, type OptionResult } from "./model.js";
 import type { Diagnostics, Position } from "./source.js";
 

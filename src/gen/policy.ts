@@ -3,8 +3,8 @@
 // An rpc inherits each field that its service gives, unless it says the field itself or the field says nothing for it: what
 // only other kinds of rpcs can have, or what goes with something that the rpc says otherwise.
 
+import { parseDuration } from "../codec/durations.js";
 import { combinationMistakes, fieldMistakes, type KeyKind, type MethodFacts } from "../codec/policy-rules.js";
-import { parseDuration } from "./durations.js";
 import type { FieldModel, MessageModel, MethodModel, MethodPolicy, OptionMessage, ServiceModel } from "./model.js";
 import {
   asPolicies,

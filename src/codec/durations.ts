@@ -1,6 +1,6 @@
-// Durations as manifests write them.
+// Durations as manifests write them, and as what shows policies writes them again.
 
-import { MAX_POLICY_MS } from "../codec/policy-limits.js";
+import { MAX_POLICY_MS } from "./policy-limits.js";
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -16,4 +16,10 @@ export function parseDuration(text: string, what: string, least: 0 | 1 = 0): num
     return `${what} is a whole number of milliseconds${least === 0 ? "" : ", 1 or more"}; "${text}" is ${ms} ms`;
   }
   return ms > MAX_POLICY_MS ? `${what} is at most ${MAX_POLICY_MS} ms (about 24 days); "${text}" is more` : ms;
+}
+
+/** `ms` whole milliseconds as manifests write them, in the largest unit of which they are a whole number: `"20ms"`, `"2s"`. */
+export function formatDuration(ms: number): string {
+  const [unit, unitMs] = Object.entries(UNIT_MS).findLast(([, each]) => ms > 0 && ms % each === 0) ?? ["ms", 1];
+  return `${ms / unitMs}${unit}`;
 }
