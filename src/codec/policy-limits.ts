@@ -9,7 +9,7 @@ export const MAX_POLICY_COUNT = 16_777_216;
 /** The most milliseconds that a duration may have, about 24 days: what timers count. */
 export const MAX_POLICY_MS: number = 2 ** 31 - 1;
 /** The longest name of a durable queue. */
-export const MAX_QUEUE_NAME_CHARACTERS = 64;
+export const MAX_QUEUE_NAME_CHARACTERS = 100;
 
 /** What one field of a policy may hold. */
 export type PolicyField =
@@ -130,11 +130,11 @@ function numberFlaw(field: Extract<PolicyField, { least: number }>, value: unkno
 }
 
 function isQueueName(value: unknown): boolean {
-  return typeof value === "string" && value.length <= MAX_QUEUE_NAME_CHARACTERS && /^[A-Za-z0-9][\w.-]*$/.test(value);
+  return typeof value === "string" && value.length <= MAX_QUEUE_NAME_CHARACTERS && /^\w[\w.-]*$/.test(value);
 }
 
 function queueNameFlaw(value: unknown): string {
-  return `queue_name is at most ${MAX_QUEUE_NAME_CHARACTERS} letters, digits, ".", "_" and "-", and begins with a letter or digit; ${show(value)} is not`;
+  return `queue_name is at most ${MAX_QUEUE_NAME_CHARACTERS} letters, digits, "_", "." and "-", and begins with none of the last two; ${show(value)} is not`;
 }
 
 /** Codes after which another attempt makes no sense, with the reason. */

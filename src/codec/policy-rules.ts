@@ -153,10 +153,8 @@ function checkStore(client: ClientPolicy, found: Findings): void {
     found.wrong("client.storeAlways", `${needless}: leave failure: ${shout(failure)} or store out`, "client.failure");
 }
 
-function checkServerFields(
-  { limiter, queue, queueDeadlineMs, rate, burst, batch }: ServerPolicy,
-  found: Findings,
-): void {
+function checkServerFields(server: ServerPolicy, found: Findings): void {
+  const { concurrency, limiter, queue, queueDeadlineMs, rate, burst, batch } = server;
   if (burst !== undefined && rate === undefined) found.moot("server.burst", burstText);
   if (queueDeadlineMs !== undefined && queue === 0)
     found.moot("server.queueDeadlineMs", "with queue: 0 no call waits: leave queue_deadline or queue out");
@@ -164,6 +162,10 @@ function checkServerFields(
     const text =
       "limiter: ADAPTIVE follows the time of single calls, which a batch does not tell: write limiter: STATIC, or leave batch out";
     found.wrong("server.limiter", text, "server.batch");
+  }
+  if (concurrency !== undefined && batch?.maxSize !== undefined && batch.maxSize > concurrency) {
+    const text = `a batch of max_size (${batch.maxSize}) is never full: concurrency (${concurrency}) counts its calls: write a larger concurrency or a smaller max_size`;
+    found.wrong("server.batch.maxSize", text, "server.concurrency");
   }
 }
 

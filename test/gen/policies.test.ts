@@ -175,7 +175,7 @@ describe("an rpc inherits what its service says", () => {
   it("field by field, inside of retry, hedge and batch, too", async () => {
     const manifest = withService(
       `client: { concurrency: 8 failure: RETRY retry: { max_attempts: 4 codes: UNAVAILABLE codes: ABORTED } throttle: true }
-       server: { concurrency: 2 batch: { max_size: 8 max_delay: "1ms" } }`,
+       server: { concurrency: 20 batch: { max_size: 8 max_delay: "1ms" } }`,
       `${unary("All", "")}
        ${unary("Some", 'client: { concurrency: 9 retry: { initial_backoff: "5ms" codes: INTERNAL } throttle: false } server: { batch: { max_size: 9 } }')}`,
     );
@@ -183,14 +183,14 @@ describe("an rpc inherits what its service says", () => {
     expect(await policiesOf("policies-inherited", manifest)).toEqual({
       all: {
         client: { concurrency: 8, failure: "retry", retry, throttle: true },
-        server: { concurrency: 2, batch: { maxSize: 8, maxDelayMs: 1 } },
+        server: { concurrency: 20, batch: { maxSize: 8, maxDelayMs: 1 } },
       },
       some: {
         client: {
           ...{ concurrency: 9, failure: "retry", throttle: false },
           retry: { maxAttempts: 4, initialBackoffMs: 5, codes: [Code.INTERNAL] },
         },
-        server: { concurrency: 2, batch: { maxSize: 9, maxDelayMs: 1 } },
+        server: { concurrency: 20, batch: { maxSize: 9, maxDelayMs: 1 } },
       },
     });
   });
@@ -218,17 +218,17 @@ describe("an rpc inherits what its service says", () => {
   it("but for what streams and one-way rpcs cannot have", async () => {
     const manifest = withService(
       `client: { concurrency: 8 rate: 5 failure: RETRY retry: { max_attempts: 4 } throttle: true }
-       server: { concurrency: 2 batch: { max_size: 8 } overflow: REJECT }`,
+       server: { concurrency: 8 batch: { max_size: 8 } overflow: REJECT }`,
       `rpc Watch(Request) returns (stream Reply);
        rpc Upload(stream Request) returns (Reply);
        rpc Tell(Request) returns (google.protobuf.Empty) { option (sluice.method).one_way = true; }
        ${unary("Ask", "")}`,
     );
-    const stream = { client: { concurrency: 8, rate: 5 }, server: { concurrency: 2, overflow: "reject" } };
+    const stream = { client: { concurrency: 8, rate: 5 }, server: { concurrency: 8, overflow: "reject" } };
     const policies = await policiesOf("policies-kinds", manifest);
     expect(policies).toMatchObject({ watch: stream, upload: stream });
     expect(policies.watch).toEqual(stream);
-    expect(policies.tell).toEqual({ client: { rate: 5 }, server: { concurrency: 2, overflow: "reject" } });
+    expect(policies.tell).toEqual({ client: { rate: 5 }, server: { concurrency: 8, overflow: "reject" } });
     expect(policies.ask?.client.failure).toBe("retry");
     expect(generateText(manifest)).toContain("  ask(requests: Request[], contexts: CallContext[])");
   });
@@ -349,6 +349,7 @@ describe("what goes together", () => {
     ],
     ["oneWay", "client: { rate: 5 queue: 5 }\nserver: { concurrency: 5 limiter: ADAPTIVE }"],
     ["reply", "server: { batch: {} limiter: STATIC }"],
+    ["reply", "server: { concurrency: 64 batch: { max_size: 64 } }"],
     ...["user_id", "room", "raw", "kind", "urgent"].map((key): [Kind, string] => [
       "empty",
       `client: { failure: QUEUE queue_name: "q" queue_key: "${key}" }`,
@@ -402,6 +403,11 @@ describe("what makes no sense is refused at its place", () => {
       "reply",
       "server: { batch: {} limiter: ^ADAPTIVE }",
       "limiter: ADAPTIVE follows the time of single calls, which a batch does not tell: write limiter: STATIC, or leave batch out",
+    ],
+    [
+      "reply",
+      "server: { concurrency: 63 batch: { max_size: ^64 } }",
+      "a batch of max_size (64) is never full: concurrency (63) counts its calls: write a larger concurrency or a smaller max_size",
     ],
     // Durable queues.
     ["empty", "client: { overflow: ^QUEUE }", 'overflow: QUEUE needs a queue: write queue_name: "..."'],
@@ -604,16 +610,18 @@ describe("limits", () => {
   it.each([
     ["q", true],
     ["Stats-2.daily_x", true],
-    ["q".repeat(64), true],
-    ["q".repeat(65), false],
+    ["q".repeat(100), true],
+    ["q".repeat(101), false],
     ["", false],
+    ["_q", true],
     [".q", false],
+    ["-q", false],
     ["a/b", false],
     ["a b", false],
   ])("queue_name is %j: %s", (name, isAllowed) => {
     const found = diagnose(withPolicy("empty", `client: { failure: QUEUE queue_name: "${name}" }`)).join();
     expect(found === "").toBe(isAllowed);
-    if (!isAllowed) expect(found).toContain(`queue_name is at most 64 letters, digits, ".", "_" and "-"`);
+    if (!isAllowed) expect(found).toContain(`queue_name is at most 100 letters, digits, "_", "." and "-"`);
   });
 
   it("say what to write instead of too little", () => {
