@@ -21,6 +21,8 @@ const allowed: Record<string, readonly string[]> = {
   "queue.ts": ["flow", "transport", "codec"],
   "testing.ts": ["testing", "client", "server", "call", "flow", "transport", "codec"],
   testing: ["transport", "codec"],
+  "worker.ts": ["worker"],
+  worker: ["call", "flow", "transport", "codec"],
   standard: ["runtime.ts", "server", "call", "flow", "transport", "codec"],
   cli: ["queue.ts", "gen", "client", "server", "call", "flow", "transport", "codec"],
 };
