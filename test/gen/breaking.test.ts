@@ -170,6 +170,14 @@ describe("breaking changes of enums, services and files", () => {
     expect(between(around(before), around(after))).toEqual([text]);
   });
 
+  it("finds nothing in a policy that changed: both sides enforce their own, and none travels", () => {
+    const around = (policy: string): string =>
+      `import "sluice/options.proto"; message M {} service S { rpc A(M) returns (M) { option (sluice.method) = { ${policy} }; } }`;
+    const old = "client: { concurrency: 5 failure: RETRY } server: { queue: 5 }";
+    expect(between(around(old), around("server: { batch: { max_size: 5 } }"))).toEqual([]);
+    expect(between(around(old), around(""))).toEqual([]);
+  });
+
   it("reports what was removed once, at the file that had it, with the old place", () => {
     const before = { "a.proto": proto3("message M { int32 a = 1; }\nenum E { Z = 0; }\nservice S {}") };
     expect(findings(before, { "a.proto": proto3("") })).toEqual([

@@ -140,6 +140,15 @@ describe("policies in the descriptor", () => {
 
   it("compile, with handlers of batches that take and give arrays", () => {
     const root = generateInto("policies-compiled", ["test.proto"], new MemoryReader({ "test.proto": ALL }));
+    const uses = `import type { BatchReplies } from "sluice/runtime";
+import type { ReplyInit, SHandlers } from "./test.ts";
+export const now: SHandlers["save"] = (requests, contexts) => requests.map(({ room }, i) => ({ room, left: contexts[i]?.isCancelled }));
+export const later: SHandlers["save"] = async (requests) => requests.map(async (): Promise<ReplyInit> => ({}));
+export const replies: BatchReplies<ReplyInit> = [];
+// @ts-expect-error: one reply is no batch
+export const one: SHandlers["save"] = () => ({});
+`;
+    writeFileSync(join(root, "uses.ts"), uses);
     expect(compileErrors(root)).toEqual([]);
     const text = generateText(ALL);
     const replies = "BatchReplies<ReplyInit> | Promise<BatchReplies<ReplyInit>>";
