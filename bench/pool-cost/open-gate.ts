@@ -23,6 +23,8 @@ class OpenGate implements Gate {
 
   finish(): void {}
 
+  dismiss(): void {}
+
   newBacklog(): Backlog {
     throw new Error("nothing waits at an open gate");
   }

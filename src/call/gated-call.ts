@@ -75,7 +75,7 @@ export class GatedCall extends OutgoingCall implements Waiter {
     if (this.isSettled) return;
     if (this.isIn && this.mayDrop && isDroppable(error)) this.drop(error);
     else {
-      this.gate.counters.failed++;
+      this.gate.counters.fail(error.code);
       super.fail(this.honest(error));
     }
     this.leave(error);

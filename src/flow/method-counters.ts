@@ -1,6 +1,7 @@
 // What is counted for one method that has a policy, the same at both ends. Invariant: each call that was made or came
 // moves exactly one of `succeeded`, `failed`, `logged`, `queued` and the counters in `rejected` when it ends.
 
+import { type Code, codeName } from "../codec/status.js";
 import type { BatchStats } from "./batch.js";
 
 /**
@@ -17,6 +18,8 @@ export interface MethodStats {
   readonly succeeded: number;
   /** Calls that were let in, or waited, and ended with an error. */
   readonly failed: number;
+  /** Those of `failed` by the names of their status codes, such as `UNAVAILABLE`; a code that never came is not there. */
+  readonly errors: { readonly [code: string]: number };
   /** Attempts that were made because one had failed. */
   readonly retried: number;
   /** Attempts that were made because one was slow. */
@@ -45,6 +48,12 @@ export interface MethodStats {
   readonly batches?: BatchStats | undefined;
 }
 
+/** What is kept in other shapes than it is read in. */
+interface KeptMaps {
+  readonly errors: ReadonlyMap<Code, number>;
+  readonly rejected: ReadonlyMap<Rejection, number>;
+}
+
 /** Counts; its owner writes the fields. */
 export class MethodCounters {
   started = 0;
@@ -62,6 +71,13 @@ export class MethodCounters {
   measured = 0;
   measuredMs = 0;
   private readonly rejected = new Map<Rejection, number>();
+  private readonly errors = new Map<Code, number>();
+
+  /** A call has ended with an error. */
+  fail(code: Code): void {
+    this.failed++;
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+  }
 
   /** A call was not let in. */
   reject(reason: Rejection): void {
@@ -70,7 +86,8 @@ export class MethodCounters {
 
   /** A copy, as of now. */
   read(): MethodStats {
-    const { rejected, ...counts } = this as unknown as MethodStats & { readonly rejected: Map<Rejection, number> };
-    return { ...counts, rejected: Object.fromEntries(rejected) };
+    const { rejected, errors, ...counts } = this as unknown as Omit<MethodStats, "errors" | "rejected"> & KeptMaps;
+    const byName = Array.from(errors, ([code, count]) => [codeName(code), count] as const);
+    return { ...counts, errors: Object.fromEntries(byName), rejected: Object.fromEntries(rejected) };
   }
 }

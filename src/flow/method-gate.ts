@@ -142,10 +142,14 @@ export class MethodGate implements Gate {
   }
 
   leave(call: IncomingCall, isRefused: boolean): void {
-    if (!isRefused) this.counters.failed++;
+    if (!isRefused) this.counters.fail(call.failedWith);
     (call.backlog as CallBacklog).remove(call);
     this.pool.wheel.remove(call);
     this.onTaken();
+  }
+
+  dismiss(call: IncomingCall): void {
+    this.counters.fail(call.failedWith);
   }
 
   onWaitedTooLong(call: IncomingCall): RpcError {
@@ -157,8 +161,8 @@ export class MethodGate implements Gate {
     const { counters } = this;
     this.running--;
     this.pool.running--;
-    if (call.hasFailed) counters.failed++;
-    else counters.succeeded++;
+    if (call.failedWith === Code.OK) counters.succeeded++;
+    else counters.fail(call.failedWith);
     if (call.startedAt !== 0) this.measure(this.pool.wheel.clock.now() - call.startedAt);
     if (this.pool.waiting > 0) this.pool.onWorkerFree(this);
   }

@@ -31,6 +31,8 @@ export interface Gate {
   wait(call: IncomingCall, backlog: Backlog): void;
   /** A call that waits has ended without having started: it was refused, or it ended some other way. */
   leave(call: IncomingCall, isRefused: boolean): void;
+  /** A call that was admitted has ended without having waited or started, or when its turn had come: it was late, or broken. */
+  dismiss(call: IncomingCall): void;
   /** A call has waited as long as it may. Why it is refused. */
   onWaitedTooLong(call: IncomingCall): RpcError;
   /** A handler has ended. */

@@ -65,8 +65,8 @@ export class IncomingCall extends Timer {
   older: IncomingCall | undefined = undefined;
   newer: IncomingCall | undefined = undefined;
   waitingSince = 0;
-  /** True once it was answered with an error, or cannot be answered. */
-  hasFailed = false;
+  /** What it was answered with, if that was an error, or why it cannot be answered; else OK. */
+  failedWith: Code = Code.OK;
   /** While it waits: its message, and the flags of its REQUEST. */
   private held: Buffer | undefined = undefined;
   private heldFlags = 0;
@@ -89,7 +89,7 @@ export class IncomingCall extends Timer {
     this.requestBytes = 0;
     this.deadline = Number.POSITIVE_INFINITY;
     this.startedAt = NOT_STARTED;
-    this.hasFailed = false;
+    this.failedWith = Code.OK;
     this.answered = isOneWay;
     this.isOneWay = isOneWay;
   }
@@ -181,8 +181,9 @@ export class IncomingCall extends Timer {
     if ((isAwaited || this.isOneWay) && !(thrown instanceof RpcError)) {
       this.session.hooks.handlerFailed(this.endpoint.path, thrown);
     }
-    this.hasFailed = true;
-    if (isAwaited) this.writeError(RpcError.from(thrown));
+    const error = RpcError.from(thrown);
+    if (isAwaited) this.writeError(error);
+    else if (this.failedWith === Code.OK) this.failedWith = errorCode(error);
     this.finish();
   }
 
@@ -197,7 +198,7 @@ export class IncomingCall extends Timer {
   /** The connection is gone: nobody can be answered. */
   disconnect(error: RpcError): void {
     this.answered = true;
-    this.hasFailed = true;
+    this.failedWith = errorCode(error);
     this.session.wheel.remove(this);
     this.stream?.close(error);
     if (this.backlog !== undefined) this.finish();
@@ -214,11 +215,12 @@ export class IncomingCall extends Timer {
     else this.refuse(this.endpoint.gate.onWaitedTooLong(this));
   }
 
-  /** The call has ended at this side: its handler has, or will not be started. */
-  finish(): void {
+  /** The call has ended at this side: its handler has, or will not be started. `isRefused`: the gate has refused it while it waited. */
+  finish(isRefused: boolean = false): void {
     const { session, endpoint } = this;
-    if (this.backlog !== undefined) endpoint.gate.leave(this, false);
-    else if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
+    if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
+    else if (this.backlog !== undefined) endpoint.gate.leave(this, isRefused);
+    else endpoint.gate.dismiss(this);
     this.context = undefined;
     this.metadata = undefined;
     this.output = undefined;
@@ -274,7 +276,7 @@ export class IncomingCall extends Timer {
   }
 
   private writeError(error: RpcError): void {
-    this.hasFailed = true;
+    this.failedWith = errorCode(error);
     try {
       this.writeErrorFrame(error, this.context);
     } catch {

@@ -258,8 +258,7 @@ export class IncomingCalls {
     this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
     call.stream?.close(error);
     if (!isAnswered) this.onAnswered(call);
-    endpoint.gate.leave(call, true);
-    call.finish();
+    call.finish(true);
   }
 
   /** Why the call cannot run; undefined if it can. It takes a lease unless it `hasLease`. Throws {@link FrameError} for an id that is in use. */
