@@ -159,8 +159,7 @@ export class ClientGate implements CallHolder {
 
   private describe(reason: Rejection, waitMs: number): string {
     const { counters, enforced } = this;
-    if (reason === "rate")
-      return `${enforced.rate} calls a second may begin, limit ${enforced.rate}; retry after ${waitMs} ms`;
+    if (reason === "rate") return `${enforced.rate} calls a second may begin; retry after ${waitMs} ms`;
     if (reason === "concurrency") return `${counters.running} calls are under way, limit ${enforced.concurrency}`;
     if (reason === "throttle") {
       const percent = Math.round((this.throttle?.probability ?? 0) * 100);

@@ -1,6 +1,9 @@
 // A token bucket: a call takes a token, tokens come at a steady rate, and a pause saves up a burst of them. It reads no
 // clock and sets no timer: whoever asks says what time it is. What must not wait may borrow, and those behind it pay.
 
+/** What has been added up in fractions may miss a whole token by a rounding error. */
+const ALMOST_ONE = 1 - 1e-9;
+
 /** Tokens at `rate` a second, at most `burst` of them saved. */
 export class TokenBucket {
   private perMs: number;
@@ -20,8 +23,7 @@ export class TokenBucket {
   /** Takes a token; false if there is none. */
   take(now: number): boolean {
     this.fill(now);
-    // What has been added up in fractions may miss a whole token by a rounding error.
-    if (this.tokens < 1 - 1e-9) return false;
+    if (this.tokens < ALMOST_ONE) return false;
     this.tokens--;
     return true;
   }
@@ -35,7 +37,7 @@ export class TokenBucket {
   /** Milliseconds until there is a token; 0 if there is one. */
   waitMs(now: number): number {
     this.fill(now);
-    return Math.max(0, 1 - 1e-9 - this.tokens) / this.perMs;
+    return this.tokens < ALMOST_ONE ? (1 - this.tokens) / this.perMs : 0;
   }
 
   /** Goes on at another rate, with the tokens that it has and `burst` allows. */
