@@ -40,7 +40,8 @@ export function growth(before: Memory, after: Memory): Memory {
   return { heapBytes: after.heapBytes - before.heapBytes, rssBytes: after.rssBytes - before.rssBytes };
 }
 
-function heapBytes(): number {
+/** V8's used heap of this process and what it keeps outside, in bytes; without garbage if Node has `--expose-gc`. */
+export function heapBytes(): number {
   gc?.();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;

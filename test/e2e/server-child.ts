@@ -10,13 +10,24 @@ const root = join(import.meta.dirname, "../..");
 const build = join(root, "build/e2e");
 const START_TIMEOUT_MS = 10_000;
 
-/** Compiles the server into a folder that is a package of its own, so that nothing else that builds gets in its way. */
-export function compileServer(): void {
+/**
+ * Compiles the programs of these tests into `build/<folder>`, which is a package of its own, so that nothing else that builds
+ * gets in its way; returns where that is.
+ */
+export function compilePrograms(folder: string): string {
+  const into = join(root, "build", folder);
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const { status, stdout } = spawnSync(process.execPath, [tsc, "-p", import.meta.dirname], { encoding: "utf8" });
-  if (status !== 0) throw new Error(`the server does not compile:\n${stdout}`);
+  const args = [tsc, "-p", import.meta.dirname, "--outDir", into];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`the programs do not compile:\n${stdout}`);
   const exports = { ".": "./src/index.js", "./runtime": "./src/runtime.js" };
-  writeFileSync(join(build, "package.json"), JSON.stringify({ name: "sluice", type: "module", exports }));
+  writeFileSync(join(into, "package.json"), JSON.stringify({ name: "sluice", type: "module", exports }));
+  return into;
+}
+
+/** Compiles the server. */
+export function compileServer(): void {
+  compilePrograms("e2e");
 }
 
 const running = new Set<ChildProcess>();
