@@ -6,6 +6,7 @@ import type { ClientPolicy } from "../codec/policy.js";
 import { methodFacts, policyMistakes } from "../codec/policy-rules.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { ClientGate } from "../flow/client-gate.js";
+import { cut } from "../flow/log-lines.js";
 import type { Logger } from "../flow/logger.js";
 import type { MethodStats } from "../flow/method-counters.js";
 import type { MethodName, Policies, PolicyEntry } from "../flow/policies.js";
@@ -91,7 +92,7 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
     return this.gates.get(method.path)?.policy ?? method.client;
   }
 
-  set(name: MethodName, policy: ClientPolicy): void {
+  set(name: MethodName, policy: ClientPolicy, by?: string): void {
     const method = typeof name === "string" ? this.gates.get(name)?.method : name;
     if (method === undefined) {
       const text = `${name as string}: no method of this name has a policy here: pass the method itself, such as Register.methods.bind`;
@@ -100,6 +101,8 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
     checkPolicy(method, policy);
     this.onSet();
     this.install(method, policy);
+    const { path } = method;
+    this.logger?.info?.({ path: cut(path), policy, by: by === undefined ? undefined : cut(by) }, "policy changed");
   }
 
   list(): readonly PolicyEntry<ClientPolicy>[] {
@@ -107,7 +110,7 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
   }
 
   stats(): { readonly [path: string]: MethodStats } {
-    return Object.fromEntries([...this.gates].map(([path, { counters }]) => [path, counters.read()]));
+    return Object.fromEntries([...this.gates].map(([path, gate]) => [path, gate.stats()]));
   }
 
   /** What the durable queues hold that were opened here, by name. */

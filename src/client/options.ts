@@ -68,7 +68,7 @@ export interface ConnectOptions extends Partial<ConnectionLimits> {
    * methods that are called, from their first call on.
    */
   readonly deliver?: readonly Service[];
-  /** Logs calls that a policy has dropped. Default: none. */
+  /** Logs calls that a policy has dropped, and policies that were changed. Default: none. */
   readonly logger?: Logger;
   /** Names this client to servers, the same on each connection; at most 64 bytes. Default: random. */
   readonly peerId?: string;

@@ -18,7 +18,7 @@ import { CallbackTimer, type TimerWheel } from "../transport/timers.js";
 import { type EnforcedClientPolicy, resolveClientPolicy } from "./client-policy.js";
 import { LatencyEstimate } from "./latency.js";
 import { LineLimit } from "./log-lines.js";
-import { MethodCounters, type Rejection } from "./method-counters.js";
+import { MethodCounters, type MethodStats, type Rejection } from "./method-counters.js";
 import { Throttle } from "./throttle.js";
 import { TokenBucket } from "./token-bucket.js";
 
@@ -72,6 +72,11 @@ export class ClientGate implements CallHolder {
   /** What holds, with the defaults filled in. */
   get limits(): EnforcedClientPolicy {
     return this.enforced;
+  }
+
+  /** Counters and gauges of now. */
+  stats(): MethodStats {
+    return { ...this.counters.read(), limit: this.enforced.concurrency };
   }
 
   /** From now on, for those that wait too. */

@@ -19,10 +19,11 @@ export interface Policies<P> {
   /** What holds for a method now: what was set last, else what its manifest says. Undefined for a path that is not known. */
   get(method: MethodName): P | undefined;
   /**
-   * Replaces the policy of a method as a whole, from its next call on; calls that wait go on under the new limits. Throws
-   * `RpcError` INVALID_ARGUMENT, which says what is wrong, and changes nothing.
+   * Replaces the policy of a method as a whole, from its next call on; calls that wait go on under the new limits. The log
+   * tells of it, and `by` whom it was done, such as `"ada at 10.0.0.1:4711"`. Throws `RpcError` INVALID_ARGUMENT, which says
+   * what is wrong, and changes nothing.
    */
-  set(method: MethodName, policy: P): void;
+  set(method: MethodName, policy: P, by?: string): void;
   /** The methods that have a policy, in the order in which they became known. */
   list(): readonly PolicyEntry<P>[];
   /** What was counted for each of them since it became known, by path. */

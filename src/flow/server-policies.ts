@@ -8,13 +8,22 @@ import type { MethodGate } from "./method-gate.js";
 import type { MethodName, Policies, PolicyEntry } from "./policies.js";
 import type { TaskPool } from "./task-pool.js";
 
-/** See {@link Policies}; `get` says what was asked for, without the defaults. */
+const NO_BATCHES =
+  "the handler takes one call at a time; write batch in the manifest, and a handler that takes many, or leave it out";
+
+/** Hears of each policy that was replaced, and by whom if that is known. */
+export type PolicyChanged = (path: string, policy: ServerPolicy, by: string | undefined) => void;
+
+/**
+ * See {@link Policies}; `get` says what was asked for, without the defaults. Whether a method has batches is settled by its
+ * handler: a policy may change their limits only.
+ */
 export class ServerPolicies implements Policies<ServerPolicy> {
   private readonly pool: TaskPool;
-  private readonly onChange: (path: string, policy: ServerPolicy) => void;
+  private readonly onChange: PolicyChanged;
 
-  /** `onChange` hears of each policy that was replaced. */
-  constructor(pool: TaskPool, onChange: (path: string, policy: ServerPolicy) => void) {
+  /** Those of the methods that `pool` serves. */
+  constructor(pool: TaskPool, onChange: PolicyChanged) {
     this.pool = pool;
     this.onChange = onChange;
   }
@@ -23,15 +32,18 @@ export class ServerPolicies implements Policies<ServerPolicy> {
     return this.gateOf(method)?.current;
   }
 
-  set(method: MethodName, policy: ServerPolicy): void {
+  set(method: MethodName, policy: ServerPolicy, by?: string): void {
     const gate = this.gateOf(method);
     const path = pathOf(method);
     if (gate === undefined) throw invalid(`${path}: no such method is served here`);
-    const mistakes = policyMistakes(methodFacts(gate.method), { server: policy, client: {} });
-    if (mistakes.length > 0)
-      throw invalid(`${path}: ${mistakes.map(({ field, text }) => `${field}: ${text}`).join("; ")}`);
-    gate.replace(Object.freeze({ ...policy }));
-    this.onChange(path, policy);
+    const wanted = gate.sizes === undefined ? policy : { ...policy, batch: policy.batch ?? {} };
+    const mistakes = policyMistakes(methodFacts(gate.method), { server: wanted, client: {} }).map(
+      ({ field, text }) => `${field}: ${text}`,
+    );
+    if (gate.sizes === undefined && policy.batch !== undefined) mistakes.push(`server.batch: ${NO_BATCHES}`);
+    if (mistakes.length > 0) throw invalid(`${path}: ${mistakes.join("; ")}`);
+    gate.replace(Object.freeze({ ...wanted }));
+    this.onChange(path, wanted, by);
   }
 
   list(): readonly PolicyEntry<ServerPolicy>[] {

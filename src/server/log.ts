@@ -40,8 +40,8 @@ export class ServerLog {
     this.refused(remote, path, reason);
   }
 
-  policyChanged(path: string, policy: ServerPolicy): void {
-    this.logger?.info({ path: cut(path), policy }, "policy changed");
+  policyChanged(path: string, policy: ServerPolicy, by: string | undefined): void {
+    this.logger?.info({ path: cut(path), policy, by: by === undefined ? undefined : cut(by) }, "policy changed");
   }
 
   handlerFailed(path: string, error: unknown): void {

@@ -81,7 +81,9 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
       },
     };
     this.refusals = new Refusals(options.clock);
-    this.policies = new ServerPolicies(this.dispatcher.pool, (path, policy) => this.log.policyChanged(path, policy));
+    this.policies = new ServerPolicies(this.dispatcher.pool, (path, policy, by) =>
+      this.log.policyChanged(path, policy, by),
+    );
   }
 
   /** Serves `service`, on connections that are open already too. Throws `RpcError` if a handler is missing. */
