@@ -1,5 +1,6 @@
 // The public face of Sluice.
 
+export type { BatchReplies } from "./call/batch-replies.js";
 export type {
   BidiStream,
   Caller,
