@@ -1,6 +1,7 @@
 // Writes README's benchmark tables from result files: `node scripts/bench-table.mjs FILE`. A file of `npm run bench` makes the
-// table between the `bench` markers, one of `npm run bench:streams` the tables between those of `bench-streams`. What a table
-// says is what the file says, the losing cells and missed targets too.
+// table between the `bench` markers, one of `npm run bench:streams`, `bench:overload` or `bench:pool-cost` what is between those
+// of `bench-streams`, `bench-overload` or `bench-pool-cost`. What a table says is what the file says, the losing cells and
+// missed targets too.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -121,12 +122,86 @@ const missedLines = ({ targets }) => {
   ];
 };
 
+const overloadLines = (overload) => [
+  `A server whose handler takes a millisecond of CPU, at its defaults, and an open loop with Poisson arrivals in a process of its own. The peak, ${Math.round(overload.peakPerSecond)} calls a second,`,
+  `is the highest offered rate at which 99% of the calls succeed within ${overload.deadlineMs} ms, counted from when a call was due; goodput is what succeeds so. Times are p50 and p99 of`,
+  "what is let in, and p99 until a refusal has come.",
+  "",
+  ...table(
+    ["offered", "goodput", "of the peak", "let in", "refused", "refusals"],
+    overload.loads.map((each) => [
+      `${each.load}x`,
+      `${Math.round(each.goodputPerSecond)}/s`,
+      share(each.goodputPerSecond / overload.peakPerSecond),
+      `${time(each.p50Ms * 1000)}, ${time(each.p99Ms * 1000)}`,
+      `${Math.round(each.refusedPerSecond)}/s`,
+      each.refusedPerSecond > 0 ? time(each.refusedP99Ms * 1000) : "-",
+    ]),
+  ),
+  "",
+  "![Goodput over offered load](bench/results/overload.svg)",
+  "",
+  ...scenarioLines(overload).map((line) => `- ${line}`),
+  ...["", ...missedLines(overload)],
+];
+
+const share = (value) => `${(value * 100).toFixed(value < 0.1 ? 2 : 1)}%`;
+
+const scenarioLines = ({ scenarios, refusalCost, expiredStarted }) => {
+  const { refused, step, fall, priority, fairness } = scenarios;
+  const cost = [
+    ...(refusalCost === undefined ? [] : [`${share(refusalCost)} of a served call's CPU at ten times the peak`]),
+    ...(refused === undefined ? [] : [`${time(refused.cpuUs)} where everything is refused`]),
+  ];
+  return [
+    ...(step === undefined
+      ? []
+      : [`A step from 0.5x to 10x: goodput is 90% of the peak or more ${step.settledMs} ms later.`]),
+    ...(fall === undefined
+      ? []
+      : [`A fall from 10x to 0.8x, with clients that retry: all is as usual ${fall.normalMs} ms later.`]),
+    ...(priority === undefined
+      ? []
+      : [`Calls of high priority at 0.7x beside 10x of others: ${share(priority.success)} succeed.`]),
+    ...(fairness === undefined
+      ? []
+      : [
+          `A hundred connections make 0.5% of the peak each; one goes on to 25%, then to ten times the peak. Of the other 99, ${fairness.errors} calls fail; their p99 is ${fairness.moreTimes.toFixed(2)} and ${fairness.mostTimes.toFixed(2)} times what it was.`,
+        ]),
+    ...(cost.length === 0 ? [] : [`A refusal costs ${cost.join(", ")}.`]),
+    `Handlers started for calls whose time was over: ${expiredStarted}.`,
+  ];
+};
+
+const costLines = ({ rows, targets }) => [
+  "What the task pool costs while nothing waits: the unary echo above, pipelined, and the same with a server that starts every call at once and bounds",
+  "nothing, in turns. Calls a second, and microseconds of the server's CPU for each.",
+  "",
+  ...table(
+    ["outstanding", "with the pool", "without it", "cost"],
+    rows.map(({ outstanding, pooled, direct, pooledCpuUs, directCpuUs, cost }) => [
+      outstanding,
+      `${count(pooled)} (${pooledCpuUs.toFixed(2)})`,
+      `${count(direct)} (${directCpuUs.toFixed(2)})`,
+      `${(cost * 100).toFixed(1)}%`,
+    ]),
+  ),
+  ...["", ...missedLines({ targets })],
+];
+
 const sourceLines = ({ header }) => [
   `${header.cpu}, ${header.cores ?? 2} cores, Node ${header.node.slice(1)}, ${header.date.slice(0, 10)}. Made by \`${header.command}\`; the result file is`,
   `[${file}](${file}). Machines differ and are noisy: trust the ratios within a run.`,
 ];
 
-const [mark, lines] = report.throughput === undefined ? ["bench", callLines] : ["bench-streams", streamLines];
+/** What a file holds tells which benchmark made it. */
+const kinds = [
+  ["throughput", "bench-streams", streamLines],
+  ["peakPerSecond", "bench-overload", overloadLines],
+  ["targets", "bench-pool-cost", costLines],
+  ["rows", "bench", callLines],
+];
+const [, mark, lines] = kinds.find(([field]) => report[field] !== undefined);
 const readme = readFileSync("README.md", "utf8");
 const marked = new RegExp(`(<!-- ${mark} -->\n).*?(<!-- /${mark} -->)`, "s");
 if (!marked.test(readme)) throw new Error(`README.md has no <!-- ${mark} --> and <!-- /${mark} -->`);
