@@ -45,6 +45,8 @@ export interface CallSite {
   readonly hedges: RetryBudget;
   /** Calls that wait for their next attempt. */
   readonly paused: Set<RetriedCall>;
+  /** Calls that are on their way to a durable queue. */
+  readonly storing: Set<GatedCall>;
   /** An id for a call that may come more than once. */
   nextCallId(): string;
   /** The durable queue of a method. Throws `RpcError` FAILED_PRECONDITION where there is none. */
@@ -60,6 +62,7 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
   readonly retries: RetryBudget;
   readonly hedges: RetryBudget;
   readonly paused: Set<RetriedCall> = new Set();
+  readonly storing: Set<GatedCall> = new Set();
   private readonly settings: PolicySettings;
   private readonly onSet: () => void;
   private readonly queues: ChannelQueues | undefined;
@@ -155,8 +158,9 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
     for (const gate of this.gates.values()) gate.failWaiting(error);
   }
 
-  /** Lets the durable queues go, once no call is under way. */
+  /** Lets the durable queues go, once no call is under way: what is being stored is stored first. */
   async close(): Promise<void> {
+    await Promise.allSettled([...this.storing].map(({ promise }) => promise));
     await this.queues?.close();
   }
 

@@ -1,8 +1,8 @@
 // A call that a durable queue delivers. Its policy has done its work when the call was stored: it waits for room however
 // long the line is, and it ends with what its one attempt ends with, so that the queue decides what comes next.
 
-import { CallMetadataKey } from "../codec/call-metadata.js";
-import { Metadata } from "../codec/metadata.js";
+import { attemptMetadata, attemptsBefore } from "../codec/call-metadata.js";
+import type { Metadata } from "../codec/metadata.js";
 import type { ClientGate } from "../flow/client-gate.js";
 import type { Delivery } from "../flow/queue/durable-queue.js";
 import { parkMessage } from "../transport/outgoing-calls.js";
@@ -32,11 +32,7 @@ export class DeliveredCall extends GatedCall {
 
 /** What is sent with a delivery: what the caller gave, and what makes the call known (PROTOCOL.md section 7). */
 export function deliveryMetadata({ callId, attempt, metadata: stored }: Delivery): Metadata {
-  const metadata = new Metadata();
-  for (const [key, value] of stored ?? []) metadata.append(key, value);
-  metadata.set(CallMetadataKey.CALL_ID, callId);
-  if (attempt > 1) metadata.set(CallMetadataKey.ATTEMPT, String(attempt));
-  return metadata;
+  return attemptMetadata(stored, callId, attemptsBefore(stored) + attempt);
 }
 
 /** The same bytes. */

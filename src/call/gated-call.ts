@@ -4,7 +4,7 @@
 // Invariants: it moves exactly one of its gate's counters when it ends; it holds room at the gate from `begin` to `leave`,
 // and no longer while it is being stored.
 
-import { Metadata } from "../codec/metadata.js";
+import { storedMetadata } from "../codec/call-metadata.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import type { ClientGate, Waiter } from "../flow/client-gate.js";
 import { cut } from "../flow/log-lines.js";
@@ -30,7 +30,7 @@ export class GatedCall extends OutgoingCall implements Waiter {
   protected request: unknown;
   /** True while it holds room at the gate. */
   protected isIn = false;
-  /** True once something that it did may have made it run: no error may say that it is safe to make it again. */
+  /** True once an attempt may have run: no error may say that it is safe to make the call again. */
   protected mayHaveRun = false;
   private id_: string | undefined = undefined;
 
@@ -87,6 +87,11 @@ export class GatedCall extends OutgoingCall implements Waiter {
     return this.id_;
   }
 
+  /** Attempts that were made. */
+  protected get attemptsMade(): number {
+    return 0;
+  }
+
   /** Whether `failure: LOG` is for this call. */
   protected get mayDrop(): boolean {
     return this.gate.limits.failure === "log" && this.stream === undefined;
@@ -138,12 +143,11 @@ export class GatedCall extends OutgoingCall implements Waiter {
     try {
       const payload = this.encoded();
       const queue = this.site.queueOf(this.method, queueName);
-      const { metadata: init } = this.options;
-      const metadata = init === undefined ? undefined : Metadata.from(init);
+      const metadata = storedMetadata(this.options.metadata, this.attemptsMade);
       const key =
         queueKey === undefined ? undefined : keyOf(this.method.input.decode(payload, 0, payload.length, 0), queueKey);
-      this.mayHaveRun = true;
       this.holder = storing;
+      this.site.storing.add(this);
       const { wheel } = this.site;
       wheel.add(this, Math.max(this.expiresAt, wheel.clock.now() + STORE_GRACE_MS));
       queue.put({ callId: this.callId, path, key, metadata, payload }).then(
@@ -187,19 +191,24 @@ export class GatedCall extends OutgoingCall implements Waiter {
 
   /** `error`, without the claim that the call did not run if that is not sure. */
   private honest(error: RpcError): RpcError {
-    if (!this.mayHaveRun || error.retry !== "safe") return error;
+    // What is on its way to the disk may be delivered.
+    if (error.retry !== "safe" || !(this.mayHaveRun || this.holder === storing)) return error;
     const { code, message, details, origin, retryAfterMs, cause } = error;
     return new RpcError(code, message, { details, origin, retryAfterMs, cause, retry: "unsafe" });
   }
 
   private onStored(): void {
+    this.site.storing.delete(this);
     if (this.isSettled) return;
     this.gate.counters.queued++;
     super.succeed(this.emptyReply());
   }
 
   private onNotStored(error: RpcError): void {
+    this.site.storing.delete(this);
     if (this.isSettled) return;
+    this.disarm();
+    this.holder = undefined;
     const { code, message, retryAfterMs } = error;
     const options = { origin: "local", retry: error.retry, retryAfterMs, cause: error } as const;
     this.rejectAs("store", this.honest(new RpcError(code, `${this.method.path}: ${message}`, options)));

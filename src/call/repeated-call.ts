@@ -10,8 +10,8 @@
 // Invariants: no attempt outlives its call; all share its deadline; at most one is under way, two of a hedged call; the
 // caller hears of the response metadata of the attempt that ends the call, and of no other.
 
-import { CallMetadataKey } from "../codec/call-metadata.js";
-import { Metadata } from "../codec/metadata.js";
+import { attemptMetadata } from "../codec/call-metadata.js";
+import type { Metadata } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
 import { Code, RpcError } from "../codec/status.js";
 import { type CallHolder, OutgoingCall, type OutgoingCallOptions } from "../transport/outgoing-call.js";
@@ -48,7 +48,6 @@ class Attempt extends OutgoingCall {
 
 /** See the head of this file. */
 export abstract class RepeatedCall extends GatedCall {
-  /** Attempts that were made. */
   protected attempts = 0;
   protected readonly live: Attempt[] = [];
   private message: Buffer | undefined = undefined;
@@ -57,6 +56,10 @@ export abstract class RepeatedCall extends GatedCall {
 
   override get waitingBytes(): number {
     return this.message?.length ?? 0;
+  }
+
+  protected override get attemptsMade(): number {
+    return this.attempts;
   }
 
   override succeed(response: unknown): void {
@@ -186,11 +189,7 @@ export abstract class RepeatedCall extends GatedCall {
 
   /** What is sent with an attempt: the caller's metadata, and what makes it known as one of several (PROTOCOL.md section 7). */
   private metadataOf(attempt: number): Metadata {
-    const metadata = new Metadata();
-    for (const [key, value] of Metadata.from(this.options.metadata ?? {})) metadata.append(key, value);
-    metadata.set(CallMetadataKey.CALL_ID, this.callId);
-    if (attempt > 1) metadata.set(CallMetadataKey.ATTEMPT, String(attempt));
-    return metadata;
+    return attemptMetadata(this.options.metadata, this.callId, attempt);
   }
 }
 

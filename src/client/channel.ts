@@ -10,6 +10,7 @@ import type { AnyMethod, Method, Service } from "../codec/method.js";
 import type { ClientPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Policies } from "../flow/policies.js";
+import type { DurableQueueStats } from "../flow/queue/durable-queue.js";
 import { TaskPool } from "../flow/task-pool.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import { type Address, parseAddress } from "../transport/pipe.js";
@@ -39,6 +40,8 @@ export interface ChannelStats extends Readonly<Counters> {
   readonly pending: number;
   /** Calls that wait for a connection. */
   readonly waiting: number;
+  /** The durable queues that this channel delivers, by name. */
+  readonly queues: { readonly [name: string]: DurableQueueStats };
 }
 
 const carriers = { pipelined: PipelinedCarrier, pooled: PooledCarrier, short: ShortCarrier } as const;
@@ -162,7 +165,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   /** Counters and gauges of now. */
   stats(): ChannelStats {
     const { connections, pending, waiting } = this.carrier;
-    return { ...this.counters, connections, pending, waiting };
+    const queues = this.calls.knownPolicies?.queueStats() ?? {};
+    return { ...this.counters, connections, pending, waiting, queues };
   }
 
   /**
