@@ -109,8 +109,6 @@ export class DeliveryLoop {
   private readyBytes = 0;
   /** May go now, but has to be read first. */
   private woken: Waiting[] = [];
-  /** Came back from the dead letters while the store was being read. */
-  private revived: Waiting[] = [];
   /** Every record up to here has been taken in. */
   private position = 0;
   /** The last durable record that this loop knows of. */
@@ -167,7 +165,7 @@ export class DeliveryLoop {
     });
   }
 
-  /** A new record is durable. It is taken in without reading it again where nothing before it is still to be read. */
+  /** A record is durable at the end of the queue. It is taken in without reading it again where nothing before it is still to be read. */
   offer(record: StoredRecord): void {
     const { sequence } = record;
     if (sequence <= this.tail || sequence <= this.position) return;
@@ -177,12 +175,6 @@ export class DeliveryLoop {
       this.position = sequence;
       this.take(record);
     }
-    this.pump();
-  }
-
-  /** A dead letter has come back. */
-  readmit(sequence: number, key: string | undefined): void {
-    this.revived.push({ sequence, key, failures: 0 });
     this.pump();
   }
 
@@ -198,7 +190,6 @@ export class DeliveryLoop {
     this.ready = [];
     this.readyBytes = 0;
     this.woken = [];
-    this.revived = [];
     this.lines.clear();
     this.delays.clear();
   }
@@ -230,12 +221,18 @@ export class DeliveryLoop {
     } catch (thrown) {
       error = errorOf(thrown);
     }
-    this.underWay--;
     const isCurrent = generation === this.generation;
     if (error === undefined) this.onDelivered(task, delivery, isCurrent);
+    else if (this.isDead(task, error)) await this.bury(task, delivery, error, generation);
     else this.onFailed(task, delivery, error, isCurrent);
+    this.underWay--;
     this.pump();
     this.tellIdle();
+  }
+
+  private isDead({ record }: Task, error: RpcError): boolean {
+    if (error.retry === "safe") return false;
+    return isHopeless(error) || record.failures + 1 >= this.settings.maxAttempts;
   }
 
   private onDelivered({ record }: Task, delivery: Delivery, isCurrent: boolean): void {
@@ -250,12 +247,7 @@ export class DeliveryLoop {
     this.counters.failed++;
     if (!isCurrent) return;
     if (isUnreachable(error)) this.pause(task, delivery, error);
-    else {
-      this.outages = 0;
-      const counted = task.record.failures + (error.retry === "safe" ? 0 : 1);
-      if (isHopeless(error) || counted >= this.settings.maxAttempts) this.bury(task, delivery, error);
-      else this.delay(task, delivery, error);
-    }
+    else this.delay(task, delivery, error);
   }
 
   /** Nobody can be reached: holds everything up, and leaves the record its place. */
@@ -271,16 +263,26 @@ export class DeliveryLoop {
     this.surroundings.hooks.failed?.(delivery, error, this.pausedUntil - now);
   }
 
-  private bury({ record }: Task, delivery: Delivery, error: RpcError): void {
+  /** Makes a record a dead letter; where that cannot be stored, it is tried once more instead. */
+  private async bury(task: Task, delivery: Delivery, error: RpcError, generation: number): Promise<void> {
+    const { record } = task;
+    try {
+      await this.queue.bury(record, deathOf(error, this.surroundings.wallNow()));
+    } catch {
+      this.onFailed(task, delivery, error, generation === this.generation);
+      return;
+    }
+    this.outages = 0;
+    this.counters.failed++;
     this.counters.buried++;
-    this.queue.bury(record.sequence, deathOf(error, this.surroundings.wallNow()));
-    this.leaveLine(record.key);
+    if (generation === this.generation) this.leaveLine(record.key);
     this.surroundings.hooks.buried?.(delivery, error);
   }
 
   private delay(task: Task, delivery: Delivery, error: RpcError): void {
     const { sequence, key } = task.record;
     const failures = task.failures + 1;
+    this.outages = 0;
     if (error.retry !== "safe") this.queue.fail(sequence);
     const delayMs = this.delayAfter(failures, error);
     const dueAt = this.surroundings.clock.now() + delayMs;
@@ -301,7 +303,6 @@ export class DeliveryLoop {
 
   /** Reads what may go next, from what was set aside and from the rest of the store by turns. */
   private readOn(): void {
-    this.admitRevived();
     this.woken.push(...this.delays.takeDue(this.room));
     const mayScan = this.position < this.tail && !this.isSetAsideFull;
     if (this.woken.length > 0 && !(mayScan && this.scansNext)) this.read(() => this.readWoken());
@@ -365,16 +366,6 @@ export class DeliveryLoop {
     const task = { record, bytes: recordBytes(record), failures };
     this.ready.push(task);
     this.readyBytes += task.bytes;
-  }
-
-  /** What lies beyond `position` comes by itself. */
-  private admitRevived(): void {
-    for (const waiting of this.revived) {
-      const { sequence, key } = waiting;
-      if (sequence > this.position) continue;
-      if (key === undefined || this.lines.enterAgain(key, sequence)) this.woken.push(waiting);
-    }
-    this.revived = [];
   }
 
   private get room(): number {

@@ -197,10 +197,10 @@ export class DurableQueue {
     return await (await this.open()).read(state, 0, { records, bytes: Number.POSITIVE_INFINITY });
   }
 
-  /** Puts dead letters back where they were, all or those of one call id; resolves with their number once that is on disk. */
+  /** Puts dead letters back, at the end of the queue: all, or those of one call id. Resolves with their number once that is on disk. */
   async replay(callId?: string): Promise<number> {
     const queue = await this.open();
-    return await replay(queue, callId, ({ sequence, key }) => this.loop?.readmit(sequence, key));
+    return await replay(queue, callId, (record) => this.loop?.offer(record));
   }
 
   /** Drops the dead letters, or everything; resolves with the number of records. */

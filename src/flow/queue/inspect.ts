@@ -5,15 +5,13 @@ import type { RecordState, StoredQueue, StoredRecord } from "./store.js";
 
 const PIECE = { records: 1_000, bytes: 16 * 1024 * 1024 };
 
-/** All records of a queue in one state, in order. */
-export async function* recordsOf(queue: StoredQueue, state: RecordState): AsyncGenerator<StoredRecord, void, void> {
-  let after = 0;
-  for (;;) {
+/** The records of a queue in one state, in order, a piece at a time; what comes meanwhile is left out. */
+async function* piecesOf(queue: StoredQueue, state: RecordState): AsyncGenerator<StoredRecord[], void, void> {
+  const { lastSequence } = queue.counts();
+  for (let after = 0; after < lastSequence; ) {
     const records = await queue.read(state, after, PIECE);
-    yield* records;
-    const last = records.at(-1);
-    if (last === undefined) return;
-    after = last.sequence;
+    yield records.filter(({ sequence }) => sequence <= lastSequence);
+    after = records.at(-1)?.sequence ?? lastSequence;
   }
 }
 
@@ -23,34 +21,27 @@ export async function replay(
   callId: string | undefined,
   onRevived: (record: StoredRecord) => void = () => {},
 ): Promise<number> {
-  const revivals: Promise<boolean>[] = [];
-  for await (const record of recordsOf(queue, "dead")) {
-    if (callId !== undefined && record.callId !== callId) continue;
-    revivals.push(reviveOne(queue, record, onRevived));
+  let count = 0;
+  for await (const records of piecesOf(queue, "dead")) {
+    const wanted = records.filter((record) => callId === undefined || record.callId === callId);
+    // Together: they share a sync.
+    const revived = await Promise.all(wanted.map(({ sequence }) => queue.revive(sequence)));
+    for (const record of revived) {
+      if (record === undefined) continue;
+      onRevived(record);
+      count++;
+    }
   }
-  return (await Promise.all(revivals)).filter((isRevived) => isRevived).length;
-}
-
-async function reviveOne(
-  queue: StoredQueue,
-  record: StoredRecord,
-  onRevived: (record: StoredRecord) => void,
-): Promise<boolean> {
-  const isRevived = await queue.revive(record.sequence);
-  if (isRevived) onRevived(record);
-  return isRevived;
+  return count;
 }
 
 /** Drops the dead letters, or everything; resolves with the number of records once that is on disk. */
 export async function purge(queue: StoredQueue, which: "dead" | "all"): Promise<number> {
-  const { lastSequence } = queue.counts();
   let count = 0;
   for (const state of which === "all" ? (["dead", "alive"] as const) : (["dead"] as const)) {
-    for await (const { sequence } of recordsOf(queue, state)) {
-      // What has come since is not meant.
-      if (sequence > lastSequence) break;
-      queue.remove(sequence);
-      count++;
+    for await (const records of piecesOf(queue, state)) {
+      for (const { sequence } of records) queue.remove(sequence);
+      count += records.length;
     }
   }
   await queue.flush();

@@ -14,14 +14,6 @@ class Line {
     this.waiting.push(sequence);
   }
 
-  /** Puts a record that is older than some that wait in its place. */
-  insert(sequence: number): void {
-    this.waiting = this.waiting.slice(this.head);
-    this.head = 0;
-    const index = this.waiting.findIndex((other) => other > sequence);
-    this.waiting.splice(index < 0 ? this.waiting.length : index, 0, sequence);
-  }
-
   shift(): number | undefined {
     const sequence = this.waiting[this.head];
     if (sequence === undefined) return undefined;
@@ -47,17 +39,11 @@ export class KeyLines {
   /** A record has come, behind all others of its key. True: it may go out now; false: it stands in line. */
   enter(key: string, sequence: number): boolean {
     const line = this.lines.get(key);
-    if (line === undefined) return this.begin(key);
+    if (line === undefined) {
+      this.lines.set(key, new Line());
+      return true;
+    }
     line.push(sequence);
-    this.count++;
-    return false;
-  }
-
-  /** As {@link enter} for one that may be older than those that wait. */
-  enterAgain(key: string, sequence: number): boolean {
-    const line = this.lines.get(key);
-    if (line === undefined) return this.begin(key);
-    line.insert(sequence);
     this.count++;
     return false;
   }
@@ -73,10 +59,5 @@ export class KeyLines {
   clear(): void {
     this.lines.clear();
     this.count = 0;
-  }
-
-  private begin(key: string): true {
-    this.lines.set(key, new Line());
-    return true;
   }
 }

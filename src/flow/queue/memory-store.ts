@@ -55,8 +55,7 @@ class MemoryQueue implements StoredQueue {
 
   async append(record: RecordInit): Promise<number> {
     const sequence = ++this.shelf.lastSequence;
-    this.shelf.records.set(sequence, { ...record, sequence, failures: 0, restarts: 0, death: undefined });
-    this.shelf.alive.add(record, 1);
+    this.add({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
     return sequence;
   }
 
@@ -91,17 +90,13 @@ class MemoryQueue implements StoredQueue {
     if (record !== undefined) record.failures++;
   }
 
-  bury(sequence: number, death: Death): void {
-    const record = this.open(sequence);
-    if (record !== undefined) this.move(record, death);
+  async bury(record: StoredRecord, death: Death): Promise<void> {
+    if (this.open(record.sequence) !== undefined) this.move(record, record.failures, death);
   }
 
-  async revive(sequence: number): Promise<boolean> {
+  async revive(sequence: number): Promise<StoredRecord | undefined> {
     const record = this.open(sequence);
-    if (record?.death === undefined) return false;
-    this.move(record, undefined);
-    record.failures = 0;
-    return true;
+    return record?.death === undefined ? undefined : { ...this.move(record, 0, undefined) };
   }
 
   counts(): StoredCounts {
@@ -128,10 +123,16 @@ class MemoryQueue implements StoredQueue {
     return this.isClosed ? undefined : this.shelf.records.get(sequence);
   }
 
-  private move(record: Held, death: Death | undefined): void {
-    this.shelf[stateOf(record)].add(record, -1);
-    record.death = death;
+  /** Puts a record behind all others, in another state. */
+  private move(record: StoredRecord, failures: number, death: Death | undefined): Held {
+    this.remove(record.sequence);
+    return this.add({ ...record, sequence: ++this.shelf.lastSequence, failures, death });
+  }
+
+  private add(record: Held): Held {
+    this.shelf.records.set(record.sequence, record);
     this.shelf[stateOf(record)].add(record, 1);
+    return record;
   }
 
   private oldest(): Held | undefined {

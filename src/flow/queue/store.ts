@@ -91,11 +91,17 @@ export interface StoredQueue {
   /** Notes that an attempt has failed. Lazily durable. */
   fail(sequence: number): void;
 
-  /** Moves a record to the dead letters. Lazily durable: in a crash it may come back to life. */
-  bury(sequence: number, death: Death): void;
+  /**
+   * Moves a record to the end of the dead letters, where it has another sequence; resolves once that is on disk. Rejects as `append` does, and the
+   * record is as it was.
+   */
+  bury(record: StoredRecord, death: Death): Promise<void>;
 
-  /** Moves a dead letter back to its old place, without failures; resolves once that is on disk. False: it is gone or alive. */
-  revive(sequence: number): Promise<boolean>;
+  /**
+   * Moves a dead letter to the end of the queue, without failures; resolves with the record as it is there, once that is on disk, or with
+   * undefined if there is no such dead letter. Rejects as `append` does.
+   */
+  revive(sequence: number): Promise<StoredRecord | undefined>;
 
   counts(): StoredCounts;
 
@@ -154,14 +160,19 @@ export const MAX_NAME_BYTES = 65_535;
 export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024;
 /** The text of a dead letter's error is cut to this many characters. */
 export const MAX_DEATH_CHARACTERS = 1_000;
-/** What a record takes beside its texts and bytes: more than any store adds. */
-const RECORD_OVERHEAD = 64;
+/** What a record takes beside its texts and its bytes. */
+export const RECORD_OVERHEAD_BYTES = 56;
 
-/** What a record counts for in the limits of a queue. */
+/** What a record counts for in the limits of a queue: about what it takes on disk. */
 export function recordBytes({ callId, path, key, metadata, payload }: RecordInit): number {
-  let bytes = RECORD_OVERHEAD + callId.length + path.length + (key?.length ?? 0) + payload.length;
+  let bytes = RECORD_OVERHEAD_BYTES + textBytes(callId) + textBytes(path) + payload.length;
+  if (key !== undefined) bytes += textBytes(key);
   if (metadata !== undefined) for (const [name, value] of metadata) bytes += name.length + value.length + 3;
   return bytes;
+}
+
+function textBytes(text: string): number {
+  return Buffer.byteLength(text);
 }
 
 const QUEUE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;

@@ -1,0 +1,164 @@
+// Reads what a log's folder holds: which segments count, which records are alive, and what is damaged. It changes nothing on
+// disk. What ends in a torn write was never acknowledged; entries behind a damaged place are found again, and the damage is told.
+
+import { type Disk, systemCode } from "./disk.js";
+import {
+  decodeHeader,
+  entryBytes,
+  failuresOf,
+  HEADER_BYTES,
+  Kind,
+  kindOf,
+  replacedBy,
+  type SegmentHeader,
+  sequenceOf,
+} from "./log-format.js";
+import { Segment } from "./segment.js";
+import { SegmentList } from "./segment-list.js";
+
+const SEGMENT_NAME = /^(\d{12})\.log$/;
+/** A folder may change while somebody else owns it; it is read again then, this often. */
+const READ_ATTEMPTS = 20;
+
+/** What a folder held. */
+export interface Recovered {
+  readonly list: SegmentList;
+  /** How often the queue has been opened for writing. */
+  readonly run: number;
+  readonly nextSequence: number;
+  readonly nextNumber: number;
+  /** Files that do not count, by name. */
+  readonly leftovers: readonly string[];
+  /** What is damaged, for people. */
+  readonly damage: readonly string[];
+}
+
+interface Found extends SegmentHeader {
+  readonly path: string;
+  readonly name: string;
+  readonly buf: Buffer;
+}
+
+/** The path of a segment. */
+export function segmentPath(folder: string, number: number): string {
+  return `${folder}/${String(number).padStart(12, "0")}.log`;
+}
+
+/** The entries of a segment, in order; `onGap` is told of bytes between them that are none. */
+export function* entriesOf(
+  buf: Buffer,
+  segment: number,
+  onGap: (pos: number, bytes: number) => void,
+): Generator<{ readonly pos: number; readonly entry: Buffer }, void, void> {
+  let gap = -1;
+  for (let pos = HEADER_BYTES; pos < buf.length; ) {
+    const bytes = entryBytes(buf, pos, segment);
+    if (bytes === 0) {
+      if (gap < 0) gap = pos;
+      pos++;
+      continue;
+    }
+    if (gap >= 0) onGap(gap, pos - gap);
+    gap = -1;
+    yield { pos, entry: buf.subarray(pos, pos + bytes) };
+    pos += bytes;
+  }
+}
+
+/** Reads a log; again if its owner changes it meanwhile. */
+export async function recover(disk: Disk, folder: string): Promise<Recovered> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readFolder(disk, folder);
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT" || attempt === READ_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function readFolder(disk: Disk, folder: string): Promise<Recovered> {
+  const names = (await disk.list(folder)).sort();
+  const recovery = new Recovery(disk);
+  // Newest first, because it says which older ones it replaces.
+  const found: Found[] = [];
+  let replacedFrom = Number.POSITIVE_INFINITY;
+  for (const name of names.filter((each) => SEGMENT_NAME.test(each)).reverse()) {
+    const segment = await recovery.readFile(folder, name);
+    if (segment === undefined || segment.number >= replacedFrom) {
+      recovery.leftovers.push(name);
+      continue;
+    }
+    found.push(segment);
+    if (segment.from < segment.number) replacedFrom = segment.from;
+  }
+  for (const segment of found.reverse()) recovery.take(segment);
+  recovery.leftovers.push(...names.filter((name) => name.endsWith(".tmp")));
+  return recovery.result();
+}
+
+class Recovery {
+  readonly leftovers: string[] = [];
+  private readonly disk: Disk;
+  private readonly list = new SegmentList();
+  private readonly damage: string[] = [];
+  private run = 0;
+  private nextSequence = 1;
+  private nextNumber = 1;
+
+  constructor(disk: Disk) {
+    this.disk = disk;
+  }
+
+  /** Undefined for a file that was being made when its process ended. */
+  async readFile(folder: string, name: string): Promise<Found | undefined> {
+    const path = `${folder}/${name}`;
+    const number = Number(SEGMENT_NAME.exec(name)?.[1]);
+    this.nextNumber = Math.max(this.nextNumber, number + 1);
+    const file = await this.disk.open(path);
+    try {
+      const buf = await file.read(0, await file.bytes());
+      const header = decodeHeader(buf);
+      if (header?.number === number) return { ...header, path, name, buf };
+      if (buf.length <= HEADER_BYTES) return undefined;
+      this.damage.push(`${path}: its header is damaged`);
+      return { number, from: number, run: 0, nextSequence: 1, path, name, buf };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Takes in a segment that is newer than those before. */
+  take(found: Found): void {
+    const { path, number, buf } = found;
+    const segment = new Segment(this.disk, path, found, buf.length);
+    this.run = Math.max(this.run, found.run);
+    this.nextSequence = Math.max(this.nextSequence, found.nextSequence);
+    this.list.push(segment);
+    let end = HEADER_BYTES;
+    const onGap = (pos: number, bytes: number): void => {
+      this.damage.push(`${path}: ${bytes} bytes at ${pos} are damaged`);
+    };
+    for (const { pos, entry } of entriesOf(buf, number, onGap)) {
+      this.apply(segment, pos, entry);
+      end = pos + entry.length;
+    }
+    segment.bytes = end;
+  }
+
+  result(): Recovered {
+    const { list, run, nextSequence, nextNumber, leftovers, damage } = this;
+    return { list, run, nextSequence, nextNumber, leftovers, damage };
+  }
+
+  private apply(segment: Segment, pos: number, entry: Buffer): void {
+    const kind = kindOf(entry);
+    const sequence = sequenceOf(entry);
+    if (kind === Kind.RECORD) {
+      if (replacedBy(entry) > 0) this.list.remove(replacedBy(entry));
+      this.list.add(segment, sequence, entry, pos, failuresOf(entry));
+      this.nextSequence = Math.max(this.nextSequence, sequence + 1);
+    } else if (kind === Kind.REMOVE) this.list.remove(sequence);
+    else if (kind === Kind.FAIL) this.list.fail(sequence);
+    else this.damage.push(`${segment.path}: an entry of unknown kind ${kind} at ${pos}`);
+  }
+}
