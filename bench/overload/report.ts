@@ -93,7 +93,7 @@ export function makeScenarioValues<S extends Scenario>(
   const all = measurements.map(({ values }) => values as unknown as Readonly<Record<string, number>>);
   const entries = Object.keys(all[0]!).map((name) => {
     const values = all.map((each) => each[name]!);
-    return [name, name === "errors" ? values.reduce((a, b) => a + b, 0) : round(median(values))] as const;
+    return [name, name.startsWith("errors") ? values.reduce((a, b) => a + b, 0) : round(median(values))] as const;
   });
   return Object.fromEntries(entries) as unknown as ScenarioValues[S];
 }

@@ -21,11 +21,12 @@ export interface ScenarioValues {
   /** The urgent calls. */
   readonly priority: { readonly success: number; readonly p99Ms: number };
   /**
-   * The calls of the others: those that did not succeed while one connection called more and most, the p99 before that, and
-   * how many times that it was meanwhile.
+   * The calls of the others: those that did not succeed while one connection called more and most, and before that; the p99
+   * before that, and how many times that it was meanwhile.
    */
   readonly fairness: {
     readonly errors: number;
+    readonly errorsBefore: number;
     readonly p99Ms: number;
     readonly moreTimes: number;
     readonly mostTimes: number;
@@ -66,6 +67,7 @@ const evaluators: { readonly [S in Scenario]: (evidence: Evidence) => ScenarioVa
     const [before, more, most] = [phase(evidence, 0), phase(evidence, 1), phase(evidence, 2)];
     return {
       errors: more.calls - more.good + most.calls - most.good,
+      errorsBefore: before.calls - before.good,
       p99Ms: before.p99Ms,
       moreTimes: more.p99Ms / before.p99Ms,
       mostTimes: most.p99Ms / before.p99Ms,

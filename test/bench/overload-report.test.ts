@@ -68,9 +68,11 @@ describe("rows", () => {
   it("of a scenario, too, but for its errors", () => {
     const rounds = [1, 4, 2].map((errors) => ({
       ...measured,
-      values: { errors, p99Ms: errors, moreTimes: 1, mostTimes: errors * 2 },
+      values: { errors, errorsBefore: 1, p99Ms: errors, moreTimes: 1, mostTimes: errors * 2 },
     }));
-    expect(makeScenarioValues<"fairness">(rounds)).toEqual({ errors: 7, p99Ms: 2, moreTimes: 1, mostTimes: 4 });
+    expect(makeScenarioValues<"fairness">(rounds)).toEqual({
+      ...{ errors: 7, errorsBefore: 3, p99Ms: 2, moreTimes: 1, mostTimes: 4 },
+    });
   });
 
   it("add up what must not happen in any measurement", () => {
@@ -124,7 +126,7 @@ describe("judge", () => {
   it("bounds the scenarios", () => {
     const at = (settledMs: number, normalMs: number, success: number, times: number, errors: number): ScenarioRows => ({
       ...{ step: { settledMs }, fall: { normalMs, usualP99Ms: 5 }, priority: { success, p99Ms: 5 } },
-      fairness: { errors, p99Ms: 5, moreTimes: times, mostTimes: times },
+      fairness: { errors, errorsBefore: 0, p99Ms: 5, moreTimes: times, mostTimes: times },
     });
     expect(missed({ scenarios: at(500, 2000, 0.99, 2, 0) })).toEqual([]);
     expect(missed({ scenarios: at(501, 2001, 0.989, 2.01, 1) })).toHaveLength(6);

@@ -209,10 +209,12 @@ describe("evaluate", () => {
 
   it("compares the p99 of those who do not call more with what it was", () => {
     const log = logOf(1, 7000, (dueMs) => {
-      if (dueMs === 3500) return refused(1);
+      if (dueMs === 3500 || dueMs === 1500) return refused(1);
       return answered(dueMs < 3000 ? 10 : dueMs < 5000 ? 15 : 30);
     });
-    expect(evaluate("fairness", evidence(log))).toEqual({ errors: 1, p99Ms: 10, moreTimes: 1.5, mostTimes: 3 });
+    expect(evaluate("fairness", evidence(log))).toEqual({
+      ...{ errors: 1, errorsBefore: 1, p99Ms: 10, moreTimes: 1.5, mostTimes: 3 },
+    });
   });
 
   it("takes a step in its second phase, and a fall in its third", () => {
