@@ -25,6 +25,8 @@ type Batch = NonNullable<ServerPolicy["batch"]>;
 type Answers = BatchReplies<MessageInit>;
 type Handler = (requests: Message[], contexts: CallContext[]) => Answers | Promise<Answers>;
 
+const PATH = "support.v1.Store/Save";
+
 /** A batch that runs: what it was given, and what it will answer. */
 interface Running {
   readonly ids: number[];
@@ -210,6 +212,35 @@ describe("a batch goes", () => {
     }
     expect(idsOf(await rig.current.now(Promise.all(calls)))).toEqual(Array.from({ length: 13 }, (_, i) => i));
     expect(store.ids.map(({ length }) => length)).toEqual([4, 4, 4, 1]);
+  });
+
+  it("by new limits at once when the policy is replaced", async () => {
+    const store = await open({ maxSize: 10, maxDelayMs: 60_000 });
+    const calls = store.saveAll(1, 2, 3);
+    await advance(1);
+    store.server.policies.set(PATH, { batch: { maxSize: 3, maxDelayMs: 60_000 } });
+    expect(store.ids).toEqual([[1, 2, 3]]);
+    store.batches[0]?.reply();
+    calls.push(...store.saveAll(4));
+    await advance(1);
+    store.server.policies.set(PATH, {});
+    await advance(0);
+    expect(store.ids[1]).toEqual([4]);
+    store.replyAll();
+    await rig.current.now(Promise.all(calls));
+  });
+
+  it("and is counted by its size", async () => {
+    const store = await open({ maxSize: 8 });
+    const sizes = [1, 2, 3, 4, 5, 8];
+    for (const size of sizes) {
+      const calls = store.saveAll(...Array.from({ length: size }, (_, i) => i));
+      await advance(0);
+      store.replyAll();
+      await rig.current.now(Promise.all(calls));
+    }
+    expect(store.ids.map(({ length }) => length)).toEqual(sizes);
+    expect(store.server.policies.stats()[PATH]?.batches).toEqual({ batches: 6, calls: 23, bySize: [1, 1, 2, 2] });
   });
 
   it("without waiting for more when the server closes", async () => {
