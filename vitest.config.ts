@@ -10,6 +10,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^sluice\/runtime$/, replacement: source("runtime.ts") },
       { find: /^sluice\/json$/, replacement: source("json.ts") },
       { find: /^sluice\/(details|health|reflection)$/, replacement: source("standard/$1.ts") },
+      { find: /^sluice\/admin$/, replacement: source("ops/admin.ts") },
       { find: /^sluice\/queue$/, replacement: source("queue.ts") },
       { find: /^sluice\/worker$/, replacement: source("worker.ts") },
       { find: /^sluice\/testing$/, replacement: source("testing.ts") },

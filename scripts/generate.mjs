@@ -26,6 +26,8 @@ const JOBS = [
   // What Google and gRPC have made standard.
   { args: "proto/google/rpc -I proto --runtime ../../runtime.js", out: "src/standard/gen", committed: true },
   { args: "proto/grpc -I proto --runtime ../../runtime.js --descriptors", out: "src/standard/gen", committed: true },
+  // What operators ask of a process.
+  { args: "proto/sluice/admin.proto -I proto --runtime ../../runtime.js", out: "src/ops/gen", committed: true },
   {
     args: "src/standard/symbols.proto -I src/standard --runtime ../../codec/message-runtime.js",
     out: "src/standard/gen",

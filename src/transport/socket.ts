@@ -111,7 +111,7 @@ export const socketNetwork: Network = {
 
   async listen(address: Address, onPipe: (pipe: Pipe) => void): Promise<Listener> {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-      onPipe(new SocketPipe(socket, `${socket.remoteAddress ?? "unix"}:${socket.remotePort ?? ""}`));
+      onPipe(new SocketPipe(socket, address.kind === "unix" ? "unix:" : peerOf(socket)));
     });
     await bind(server, address);
     server.on("error", () => {
@@ -172,6 +172,11 @@ function target(address: Address): { host: string; port: number } | { path: stri
     `${formatAddress(address)}: sockets take tcp:// and unix: addresses`,
     "never",
   );
+}
+
+/** Where a TCP connection comes from. One that is gone already has no address, and must not pass for anybody. */
+function peerOf({ remoteAddress, remotePort }: net.Socket): string {
+  return `${remoteAddress ?? "unknown"}:${remotePort ?? ""}`;
 }
 
 /** An address as errors and logs name it. */

@@ -24,7 +24,8 @@ const allowed: Record<string, readonly string[]> = {
   "worker.ts": ["worker"],
   worker: ["call", "flow", "transport", "codec"],
   standard: ["runtime.ts", "server", "call", "flow", "transport", "codec"],
-  cli: ["queue.ts", "gen", "client", "server", "call", "flow", "transport", "codec"],
+  ops: ["runtime.ts", "client", "server", "call", "flow", "transport", "codec"],
+  cli: ["ops", "queue.ts", "gen", "client", "server", "call", "flow", "transport", "codec"],
 };
 
 /** The only files that may re-export everything of others. */
@@ -34,6 +35,7 @@ const faces = [
   "json.ts",
   "testing.ts",
   "codec/message-runtime.ts",
+  "ops/admin.ts",
   ...["details", "health", "reflection"].map((name) => `standard/${name}.ts`),
 ];
 
