@@ -118,7 +118,7 @@ const missedLines = ({ targets }) => {
   const wanted = ({ least, most }) => (least === undefined ? `at most ${most}` : `at least ${least}`);
   if (missed.length === 0) return ["Every target of the benchmark is met."];
   return [
-    `Targets missed: ${missed.map((each) => `${each.name} ${each.measured}, wanted ${wanted(each)}`).join("; ")}.`,
+    `Targets missed: ${missed.map((each) => `${each.name} ${each.measured ?? "never"}, wanted ${wanted(each)}`).join("; ")}.`,
   ];
 };
 
@@ -147,6 +147,9 @@ const overloadLines = (overload) => [
 
 const share = (value) => `${(value * 100).toFixed(value < 0.1 ? 2 : 1)}%`;
 
+/** A time that never came is null in a file. */
+const after = (ms) => (ms === null ? "never" : ms === 0 ? "at once" : `${ms} ms later`);
+
 const scenarioLines = ({ scenarios, refusalCost, expiredStarted }) => {
   const { refused, step, fall, priority, fairness } = scenarios;
   const cost = [
@@ -156,10 +159,10 @@ const scenarioLines = ({ scenarios, refusalCost, expiredStarted }) => {
   return [
     ...(step === undefined
       ? []
-      : [`A step from 0.5x to 10x: goodput is 90% of the peak or more ${step.settledMs} ms later.`]),
+      : [`A step from 0.5x to 10x: goodput is 90% of the peak or more ${after(step.settledMs)}.`]),
     ...(fall === undefined
       ? []
-      : [`A fall from 10x to 0.8x, with clients that retry: all is as usual ${fall.normalMs} ms later.`]),
+      : [`A fall from 10x to 0.8x, with clients that retry: all is as usual ${after(fall.normalMs)}.`]),
     ...(priority === undefined
       ? []
       : [`Calls of high priority at 0.7x beside 10x of others: ${share(priority.success)} succeed.`]),

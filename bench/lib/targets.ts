@@ -4,7 +4,7 @@
 import { round } from "./statistics.js";
 import { formatCount, formatDigits, formatTable } from "./table.js";
 
-/** A target and what was measured. */
+/** A target and what was measured; Infinity is a time that never came. */
 export interface Target {
   readonly name: string;
   readonly measured: number;
@@ -37,4 +37,7 @@ export function formatTargets(targets: readonly Target[]): string[] {
   );
 }
 
-const formatNumber = (value: number): string => (value < 1000 ? formatDigits(value, 3) : formatCount(value));
+function formatNumber(value: number): string {
+  if (!Number.isFinite(value)) return "never";
+  return value < 1000 ? formatDigits(value, 3) : formatCount(value);
+}

@@ -65,7 +65,7 @@ function grid(y: number, label: string): string {
   return `<path class="grid" d="M${LEFT} ${y}H${RIGHT}"/>${text(LEFT - 8, y + 4, label, "end")}`;
 }
 
-/** Labels that would stand in each other are left out, all but the last. */
+/** A label that would stand in the one before it is left out. */
 const LEAST_GAP = 28;
 
 function ticks(points: readonly Point[]): string[] {

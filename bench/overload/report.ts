@@ -179,7 +179,9 @@ export function formatReport(report: OverloadReport): string[] {
 
 function formatScenario(scenario: Scenario, values: ScenarioValues[Scenario] | undefined): string[] {
   if (values === undefined) return [];
-  const parts = Object.entries(values).map(([name, value]) => `${name} ${formatDigits(value, 3)}`);
+  const parts = Object.entries(values).map(
+    ([name, value]) => `${name} ${Number.isFinite(value) ? formatDigits(value, 3) : "never"}`,
+  );
   return [`${scenario}: ${parts.join(", ")}`];
 }
 

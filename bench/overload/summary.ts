@@ -73,7 +73,7 @@ const LASTING_MS = 1000;
 
 /**
  * How long after `fromMs` the goodput of each {@link WINDOW_MS} is at least `leastPerSecond`, for a second without a break;
- * `toMs - fromMs` if that never begins. A reply counts when it comes.
+ * Infinity if that never begins. A reply counts when it comes.
  */
 export function settledAfterMs(log: CallLog, fromMs: number, toMs: number, leastPerSecond: number): number {
   const windows = new Array<number>(Math.floor((toMs - fromMs) / WINDOW_MS)).fill(0);
@@ -87,7 +87,7 @@ export function settledAfterMs(log: CallLog, fromMs: number, toMs: number, least
   return firstLasting(windows.length, (window) => windows[window]! >= least) * WINDOW_MS;
 }
 
-/** The first of `count` windows from which on `holds` is true for {@link LASTING_MS}; `count` if there is none. */
+/** The first of `count` windows from which on `holds` is true for {@link LASTING_MS}; Infinity if there is none. */
 function firstLasting(count: number, holds: (window: number) => boolean): number {
   const lasting = LASTING_MS / WINDOW_MS;
   let since = 0;
@@ -95,19 +95,19 @@ function firstLasting(count: number, holds: (window: number) => boolean): number
     if (!holds(window)) since = window + 1;
     else if (window - since + 1 === lasting) return since;
   }
-  return count;
+  return Number.POSITIVE_INFINITY;
 }
 
 /**
  * How long after `fromMs` 99% of the calls that are due within a second succeed, with a p99 of at most `mostP99Ms`;
- * `toMs - fromMs` if they never do.
+ * Infinity if they never do.
  */
 export function normalAfterMs(log: CallLog, fromMs: number, toMs: number, mostP99Ms: number): number {
   for (let at = fromMs; at + LASTING_MS <= toMs; at += WINDOW_MS) {
     const summary = summarize(log, at, at + LASTING_MS);
     if (successShare(summary) >= LEAST_SUCCESS && summary.p99Ms <= mostP99Ms) return at - fromMs;
   }
-  return toMs - fromMs;
+  return Number.POSITIVE_INFINITY;
 }
 
 /** The share of calls that succeed when nothing is wrong. */
