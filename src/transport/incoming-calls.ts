@@ -246,7 +246,7 @@ export class IncomingCalls {
 
   /** A worker is free for `call`, which has waited; `held` is its message, if its endpoint has not opened it. */
   start(call: IncomingCall, held: Buffer | undefined, flags: number): void {
-    this.heldOneWay -= call.isAnswered ? 1 : 0;
+    if (call.isAnswered) this.releaseOneWay();
     if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());
     else this.run(call, flags, held, 0, held?.length ?? 0);
   }
@@ -254,7 +254,7 @@ export class IncomingCalls {
   /** A call that waited is refused. */
   refuseWaiting(call: IncomingCall, error: RpcError): void {
     const { id, endpoint, isAnswered } = call;
-    this.heldOneWay -= isAnswered ? 1 : 0;
+    if (isAnswered) this.releaseOneWay();
     this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
     call.stream?.close(error);
     if (!isAnswered) this.onAnswered(call);
@@ -347,6 +347,12 @@ export class IncomingCalls {
       this.serveCompressed(call, flags, buf, start, end);
     else endpoint.serve(call, buf, start, end, flags);
     if (startedAt !== 0) endpoint.gate.onYield(startedAt);
+  }
+
+  /** A one-way call waits no more: the connection may have been waiting for that. */
+  private releaseOneWay(): void {
+    this.heldOneWay--;
+    this.session.onCallEnded();
   }
 
   private runOpened(call: IncomingCall): void {

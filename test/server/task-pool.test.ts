@@ -149,6 +149,28 @@ describe("a call for which no worker is free", () => {
     await rig.current.after(2_000, closed);
   });
 
+  it("that is one-way is served before the server's connection closes, which does not wait for longer", async () => {
+    const noted: bigint[] = [];
+    const server = await rig.current.serve(
+      {
+        note({ id }) {
+          noted.push(id);
+          return {};
+        },
+      },
+      { maxCalls: 1 },
+    );
+    const client = rig.current.client();
+    const held = client.hold({});
+    await rig.current.now(client.note({ id: 7n }));
+    const closed = server.close({ graceMs: 60_000 });
+    await rig.current.clock.advance(1_000);
+    rig.current.releaseHeld();
+    await rig.current.now(held);
+    await rig.current.after(2_000, closed);
+    expect(noted).toEqual([7n]);
+  });
+
   it("that comes compressed is served as it was sent", async () => {
     await rig.current.serve({}, { maxCalls: 1 });
     const client = rig.current.client({ compression: "gzip", minCompressBytes: 64 });
