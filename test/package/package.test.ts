@@ -104,6 +104,16 @@ test("it works from plain JavaScript", () => {
   expect(run("node", "program.mjs")).toBe("hello world\n");
 }, 60_000);
 
+test("sluice/worker loads where piscina is installed, and nothing else needs it", () => {
+  link("piscina");
+  const load = 'import("sluice/worker").then(({ inWorker }) => console.log(typeof inWorker))';
+  expect(run("node", "-e", load)).toBe("function\n");
+  const others = readdirSync(join(project, "node_modules/sluice/dist"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".js") && !file.startsWith("worker"))
+    .filter((file) => readFileSync(join(project, "node_modules/sluice/dist", file), "utf8").includes('"piscina"'));
+  expect(others).toEqual([]);
+});
+
 test("publint and attw find nothing", () => {
   const tarball = readdirSync(project).find((name) => name.endsWith(".tgz")) as string;
   expect(run(bin("publint"), tarball, "--strict")).toContain("All good!");

@@ -15,8 +15,10 @@ import {
 } from "../../src/index.js";
 import type { BatchReplies } from "../../src/runtime.js";
 import type { ServerOptions } from "../../src/server/options.js";
+import { seededRandom } from "../../src/testing.js";
 import { Message, type MessageInit } from "../support/gen/support/v1/echo.js";
 import { failure, useRig } from "../support/rig.js";
+import { testSeed } from "../support/seed.js";
 
 const rig = useRig();
 
@@ -253,6 +255,54 @@ describe("a batch goes", () => {
     store.replyAll();
     expect(idsOf(await rig.current.now(Promise.all(calls)))).toEqual([1, 2]);
     await rig.current.after(2_000, closed);
+  });
+});
+
+describe("whatever happens", () => {
+  it("no batch is beyond its limits, no call is served twice or late, and every call ends", async () => {
+    const seed = testSeed();
+    const random = seededRandom(seed);
+    const below = (n: number): number => Math.floor(random() * n);
+    const [maxSize, parallel] = [2 + below(5), 1 + below(3)];
+    let [running, mostRunning] = [0, 0];
+    const served: number[] = [];
+    const handler: Handler = async (requests, contexts) => {
+      running++;
+      mostRunning = Math.max(mostRunning, running);
+      expect(requests.length).toBeLessThanOrEqual(maxSize);
+      expect(contexts.every(({ isCancelled, remainingMs }) => !isCancelled && remainingMs > 0)).toBe(true);
+      served.push(...requests.map(({ id }) => Number(id)));
+      await new Promise<void>((resolve) => rig.current.clock.setTimer(resolve, below(20), false));
+      running--;
+      if (below(8) === 0) throw new RpcError(Code.ABORTED, "all");
+      return requests.map(({ id }) => (below(6) === 0 ? new RpcError(Code.NOT_FOUND, `${id}`) : { id }));
+    };
+    const policy = { concurrency: maxSize * parallel };
+    const store = await open({ maxSize, maxDelayMs: below(10) }, { handler, policy });
+    const ended = new Map<number, number>();
+    const calls: Promise<void>[] = [];
+    for (let id = 0; id < 600; id++) {
+      const controller = new AbortController();
+      const call = store.save(id, { timeoutMs: 5 + below(60), signal: controller.signal });
+      if (below(5) === 0) rig.current.clock.setTimer(() => controller.abort(), below(30), false);
+      const end = (own: boolean): void => {
+        expect(own, `seed ${seed}: call ${id} has its own answer`).toBe(true);
+        ended.set(id, (ended.get(id) ?? 0) + 1);
+      };
+      calls.push(
+        call.then(
+          (reply) => end(reply.id === BigInt(id)),
+          ({ code, message }: RpcError) => end(code !== Code.NOT_FOUND || message === `${id}`),
+        ),
+      );
+      await advance(below(3));
+    }
+    await rig.current.after(1_000, Promise.all(calls));
+    expect(ended.size).toBe(600);
+    expect(new Set(served).size).toBe(served.length);
+    expect(mostRunning, `seed ${seed}`).toBeLessThanOrEqual(parallel);
+    expect(served.length).toBeGreaterThan(60);
+    expect(store.server.stats()).toMatchObject({ running: 0, waiting: 0 });
   });
 });
 
