@@ -2,6 +2,7 @@
 // thread: `isCancelled` reads it, so that a handler which never lets go of its thread can look, and `signal` waits for it.
 
 import { Context } from "../call/context.js";
+import { attemptOf, callIdOf } from "../codec/call-metadata.js";
 import { Metadata } from "../codec/metadata.js";
 import type { AnyMethod } from "../codec/method.js";
 import type { Code, RpcError } from "../codec/status.js";
@@ -37,6 +38,16 @@ export class WorkerContext extends Context {
     this.method = method;
     this.cancels = cancels;
     this.slot = slot;
+  }
+
+  /** Which attempt of its call this is, as `CallContext.attempt`. */
+  get attempt(): number {
+    return attemptOf(this.metadata);
+  }
+
+  /** The same for each attempt of a call, as `CallContext.callId`. */
+  get callId(): string | undefined {
+    return callIdOf(this.metadata);
   }
 
   override get clock(): Clock {

@@ -3,6 +3,7 @@
 import { on } from "node:events";
 import { BroadcastChannel } from "node:worker_threads";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { CallMetadataKey } from "../../src/codec/call-metadata.js";
 import {
   type CallOptions,
   Code,
@@ -21,6 +22,7 @@ import { until, useTracker } from "../support/tracker.js";
 import { compileWorkers, workerModule } from "./workers/compile.js";
 
 const tracker = useTracker();
+const { CALL_ID, ATTEMPT } = CallMetadataKey;
 const listening: BroadcastChannel[] = [];
 
 beforeAll(compileWorkers, 60_000);
@@ -65,17 +67,25 @@ describe("a handler in a worker thread", () => {
     const seen: [Metadata, Metadata][] = [];
     const onResponseMetadata = (...both: [Metadata, Metadata]): unknown => seen.push(both);
     const payload = new Uint8Array(300_000).fill(7);
-    const options = { metadata: { who: "ada", "n-bin": new Uint8Array([9]) }, timeoutMs: 5_000, onResponseMetadata };
+    const options = {
+      metadata: { who: "ada", "n-bin": new Uint8Array([9]), [CALL_ID]: "c1", [ATTEMPT]: "2" },
+      timeoutMs: 5_000,
+      onResponseMetadata,
+    };
     const reply = await client.echo({ id: 5n, payload }, options as CallOptions);
     expect(reply.id).toBe(5n);
     expect(Buffer.from(payload).equals(reply.payload)).toBe(true);
     const { remainingMs, ...rest } = JSON.parse(reply.text) as { remainingMs: number };
     expect(rest).toEqual({
       isCancelled: false,
+      attempt: 2,
+      callId: "c1",
       path: "support.v1.Echo/Echo",
       metadata: [
         ["who", "ada"],
         ["n-bin", "9"],
+        [CALL_ID, "c1"],
+        [ATTEMPT, "2"],
       ],
     });
     expect(remainingMs).toBeGreaterThan(0);

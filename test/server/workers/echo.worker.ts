@@ -19,9 +19,12 @@ function tell(channel: string, message: unknown): void {
 export const echo: WorkerHandler = workerHandler(methods.echo, (request, ctx) => {
   ctx.headers.set("thread", String(threadId));
   ctx.trailers.set("trailer-bin", new Uint8Array([1, 2]));
-  const { remainingMs, isCancelled, method } = ctx;
+  const { remainingMs, isCancelled, method, callId, attempt } = ctx;
   const metadata = [...ctx.metadata].map(([key, value]) => [key, String(value)]);
-  return { ...request, text: JSON.stringify({ remainingMs, isCancelled, path: method.path, metadata }) };
+  return {
+    ...request,
+    text: JSON.stringify({ remainingMs, isCancelled, path: method.path, metadata, callId, attempt }),
+  };
 });
 
 /** Computes until the call is given up, without ever letting go of its thread. */
