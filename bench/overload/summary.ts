@@ -68,12 +68,12 @@ export function percentile(sorted: readonly number[], p: number): number {
 
 /** The stretches of time in which goodput is counted, in milliseconds. */
 export const WINDOW_MS = 100;
-/** A condition holds when it has for this long without a break. */
+/** What is to be so again is looked at for so long. */
 const LASTING_MS = 1000;
 
 /**
- * How long after `fromMs` the goodput of each {@link WINDOW_MS} is at least `leastPerSecond`, for a second without a break;
- * Infinity if that never begins. A reply counts when it comes.
+ * How long after `fromMs` goodput is at least `leastPerSecond` in a {@link WINDOW_MS} and in the second that begins with it;
+ * Infinity if it never is. A reply counts when it comes.
  */
 export function settledAfterMs(log: CallLog, fromMs: number, toMs: number, leastPerSecond: number): number {
   const windows = new Array<number>(Math.floor((toMs - fromMs) / WINDOW_MS)).fill(0);
@@ -84,16 +84,10 @@ export function settledAfterMs(log: CallLog, fromMs: number, toMs: number, least
     if (window in windows) windows[window]!++;
   }
   const least = (leastPerSecond * WINDOW_MS) / 1000;
-  return firstLasting(windows.length, (window) => windows[window]! >= least) * WINDOW_MS;
-}
-
-/** The first of `count` windows from which on `holds` is true for {@link LASTING_MS}; Infinity if there is none. */
-function firstLasting(count: number, holds: (window: number) => boolean): number {
   const lasting = LASTING_MS / WINDOW_MS;
-  let since = 0;
-  for (let window = 0; window < count; window++) {
-    if (!holds(window)) since = window + 1;
-    else if (window - since + 1 === lasting) return since;
+  for (let at = 0; at + lasting <= windows.length; at++) {
+    const good = windows.slice(at, at + lasting).reduce((sum, count) => sum + count, 0);
+    if (windows[at]! >= least && good >= least * lasting) return at * WINDOW_MS;
   }
   return Number.POSITIVE_INFINITY;
 }

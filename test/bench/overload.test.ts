@@ -109,11 +109,13 @@ describe("settledAfterMs", () => {
       least,
     );
 
-  it("is the first window from which on a second is good without a break", () => {
+  it("is the first window that is good, as the second is that begins with it", () => {
     expect(settled(() => true)).toBe(0);
     expect(settled((dueMs) => dueMs >= 1250)).toBe(300);
     expect(settled((dueMs) => dueMs >= 1250, 500)).toBe(200);
     expect(settled((dueMs) => dueMs >= 1250 && Math.floor(dueMs / 100) !== 20)).toBe(1100);
+    expect(settled((dueMs) => dueMs >= 1250 && Math.floor(dueMs / 100) !== 20, 900)).toBe(300);
+    expect(settled((dueMs) => dueMs < 1200 || dueMs >= 1300, 950)).toBe(300);
     expect(settled((dueMs) => dueMs < 2500)).toBe(0);
   });
 
