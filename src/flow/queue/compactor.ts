@@ -88,6 +88,7 @@ export class Compactor {
         index++;
         continue;
       }
+      await this.removeLeftovers(segment);
       await disk.remove(segment.path);
       list.drop(segment);
       await segment.retire();
@@ -133,26 +134,28 @@ export class Compactor {
     await disk.remove(temporary);
     const range = { number, from: (old[0] as Segment).from };
     const file = await disk.create(temporary);
+    const merged = new Segment(disk, path, range, HEADER_BYTES, file);
     try {
-      const merged = await this.copy(old, new Segment(disk, path, range, HEADER_BYTES, file), file);
+      await this.copy(old, merged, file);
       await disk.rename(temporary, path);
-      list.replace(old, merged);
-      merged.usedAtMerge = merged.usedBytes;
     } catch (error) {
       await file.close();
       await disk.remove(temporary);
       throw error;
     }
-    await this.retire(old);
+    list.replace(old, merged);
+    merged.usedAtMerge = merged.usedBytes;
+    merged.leftovers = old.flatMap((segment) => [...segment.leftovers, segment.path]).filter((each) => each !== path);
+    for (const segment of old) await segment.retire();
+    await this.removeLeftovers(merged);
   }
 
-  private async copy(old: readonly Segment[], merged: Segment, file: DiskFile): Promise<Segment> {
+  private async copy(old: readonly Segment[], merged: Segment, file: DiskFile): Promise<void> {
     const { run, nextSequence } = this.init;
     const { number, from } = merged;
     await file.write([encodeHeader({ number, from, run, nextSequence: nextSequence() })], 0);
     for (const segment of old) await this.copySegment(segment, old, merged, file);
     await file.sync();
-    return merged;
   }
 
   private async copySegment(segment: Segment, old: readonly Segment[], merged: Segment, file: DiskFile): Promise<void> {
@@ -193,11 +196,13 @@ export class Compactor {
     return before.some(({ table }) => table.rowOf(sequence) >= 0);
   }
 
-  private async retire(old: readonly Segment[]): Promise<void> {
+  private async removeLeftovers(merged: Segment): Promise<void> {
     const { disk, folder } = this.init;
-    for (const segment of old) await segment.retire();
+    if (merged.leftovers.length === 0) return;
     await disk.syncFolder(folder);
-    for (const segment of old.slice(0, -1)) await disk.remove(segment.path);
+    for (const path of merged.leftovers) await disk.remove(path);
+    await disk.syncFolder(folder);
+    merged.leftovers = [];
   }
 }
 

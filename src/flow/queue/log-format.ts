@@ -170,7 +170,7 @@ export function decodeRecord(entry: Buffer, run: number, failures: number): Stor
     key: (flags & Flag.KEY) === 0 ? undefined : key,
     enqueuedAt: enqueuedAtOf(entry),
     metadata,
-    payload: Uint8Array.prototype.slice.call(entry, pos),
+    payload: Buffer.from(entry.subarray(pos)),
     sequence: sequenceOf(entry),
     failures,
     restarts: run - entry.readUInt32LE(RUN_AT),

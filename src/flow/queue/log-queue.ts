@@ -33,6 +33,8 @@ export async function openLogQueue(name: string, init: LogQueueInit): Promise<St
   const recovered = await recover(disk, folder);
   for (const text of recovered.damage) onDamage(text);
   for (const leftover of recovered.leftovers) await disk.remove(`${folder}/${leftover}`);
+  // They would count again if what replaces them went before them.
+  if (recovered.leftovers.length > 0) await disk.syncFolder(folder);
   const queue = new LogQueue(name, init, recovered);
   await queue.begin();
   return queue;

@@ -86,6 +86,8 @@ export class LogQueueStore implements QueueStore {
     await disk.makeFolder(this.place);
     const names = await disk.list(this.place);
     if (!names.includes(MARK)) await this.mark(names);
+    // Always: whoever made the mark may not have come so far.
+    await disk.syncFolder(this.place);
     return locks ? await lockFolder(this.place) : undefined;
   }
 
@@ -94,7 +96,6 @@ export class LogQueueStore implements QueueStore {
     if (names.length > 0) throw notAStore(this.place);
     const file = await disk.create(`${this.place}/${MARK}`);
     await file.close();
-    await disk.syncFolder(this.place);
   }
 }
 

@@ -7,7 +7,7 @@
 import { Code, localError, type RetrySafety, RpcError } from "../../codec/status.js";
 import type { Clock, TimerHandle } from "../../transport/clock.js";
 import { type Disk, type DiskFile, systemCode } from "./disk.js";
-import { encodeHeader, HEADER_BYTES, sealEntry } from "./log-format.js";
+import { encodeHeader, HEADER_BYTES, Kind, kindOf, sealEntry } from "./log-format.js";
 import { segmentPath } from "./log-recovery.js";
 import { Segment } from "./segment.js";
 import type { SegmentList } from "./segment-list.js";
@@ -59,8 +59,8 @@ export class LogWriter {
   private active: Segment | undefined = undefined;
   /** The name of the newest segment is not durable yet. */
   private isFolderDirty = false;
-  /** Notes were written and not synced. */
-  private isDirty = false;
+  /** Notes that were written and not synced yet. */
+  private unsynced: Pending[] = [];
   private isDraining = false;
   private isClosed = false;
   private timer: TimerHandle | undefined = undefined;
@@ -181,7 +181,7 @@ export class LogWriter {
     for (const entry of entries) sealEntry(entry, segment.number);
     await file.write(entries, segment.bytes);
     if (mustSync) await this.sync(file);
-    else this.syncLater();
+    else this.syncLater(group);
     this.settle(group, segment);
   }
 
@@ -190,8 +190,7 @@ export class LogWriter {
     const { active } = this;
     if (active !== undefined && active.bytes < this.init.segmentBytes) return active;
     // Only notes are at stake here: without them records are delivered twice.
-    if (active !== undefined && this.isDirty) await this.sync(await active.open()).catch(() => {});
-    this.isDirty = false;
+    if (active !== undefined && this.unsynced.length > 0) await this.sync(await active.open()).catch(() => {});
     this.seal();
     return await this.makeSegment();
   }
@@ -219,12 +218,22 @@ export class LogWriter {
       await file.sync();
       if (this.isFolderDirty) await this.init.disk.syncFolder(this.init.folder);
     } catch (error) {
-      // What the system could not write it may have dropped: nothing more goes to this file.
+      this.writeAgain();
       throw new SyncError(error);
     }
     this.isFolderDirty = false;
-    this.isDirty = false;
+    this.unsynced = [];
     this.stopTimer();
+  }
+
+  /**
+   * What the system could not write it may have dropped: nothing more goes to this file, and removals go to the next one. A failure is
+   * rather forgotten than counted twice.
+   */
+  private writeAgain(): void {
+    const removals = this.unsynced.filter(({ entry }) => entry !== undefined && kindOf(entry) === Kind.REMOVE);
+    this.pending = [...removals, ...this.pending];
+    this.unsynced = [];
   }
 
   private settle(group: readonly Pending[], segment: Segment): void {
@@ -235,20 +244,26 @@ export class LogWriter {
     }
   }
 
-  /** Cuts off what a failed write may have left. True: nothing is left of it. */
+  /** Cuts off what a failed write may have left. True: nothing of it is left, nor can come back in a crash. */
   private async undo(error: unknown): Promise<boolean> {
     const { active } = this;
     if (active === undefined) return true;
-    let isWhole = true;
-    try {
-      await (await active.open()).truncate(active.bytes);
-    } catch {
-      isWhole = false;
-    }
-    const isSpoilt = !isWhole || error instanceof SyncError || systemCode(error) === "EFBIG";
+    const isUndone = await this.cut(active, error instanceof SyncError);
     // Where nothing in it counts, its space can be had.
-    if (isSpoilt || active.usedBytes === 0) this.seal();
-    return isWhole;
+    if (!isUndone || systemCode(error) === "EFBIG" || active.usedBytes === 0) this.seal();
+    return isUndone;
+  }
+
+  private async cut(segment: Segment, wasSyncing: boolean): Promise<boolean> {
+    try {
+      const file = await segment.open();
+      await file.truncate(segment.bytes);
+      if (wasSyncing) return false;
+      await file.sync();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   private fail(group: readonly Pending[], cause: unknown, retry: RetrySafety): boolean {
@@ -275,8 +290,8 @@ export class LogWriter {
     this.init.onSealed();
   }
 
-  private syncLater(): void {
-    this.isDirty = true;
+  private syncLater(notes: readonly Pending[]): void {
+    this.unsynced.push(...notes);
     if (this.timer === undefined) this.setTimer(LAZY_SYNC_MS, () => this.flush().catch(() => {}));
   }
 

@@ -1,6 +1,7 @@
 // A store that keeps its records in memory: for tests, and as the plainest form of what a store does. It survives nothing;
 // closing a queue and opening it again is what a restart is to it.
 
+import { Code, localError } from "../../codec/status.js";
 import {
   alreadyOpen,
   checkQueueName,
@@ -54,6 +55,7 @@ class MemoryQueue implements StoredQueue {
   }
 
   async append(record: RecordInit): Promise<number> {
+    if (this.isClosed) throw localError(Code.UNAVAILABLE, `queue "${this.name}" at memory is closed`, "safe");
     const sequence = ++this.shelf.lastSequence;
     this.add({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
     return sequence;
@@ -66,7 +68,7 @@ class MemoryQueue implements StoredQueue {
       if (record.sequence <= after || stateOf(record) !== state) continue;
       bytes += recordBytes(record);
       if (records.length >= limits.records || (records.length > 0 && bytes > limits.bytes)) break;
-      records.push({ ...record });
+      records.push(copyOf(record));
     }
     return records;
   }
@@ -74,7 +76,7 @@ class MemoryQueue implements StoredQueue {
   async get(sequences: readonly number[]): Promise<StoredRecord[]> {
     return sequences.flatMap((sequence) => {
       const record = this.shelf.records.get(sequence);
-      return record === undefined ? [] : [{ ...record }];
+      return record === undefined ? [] : [copyOf(record)];
     });
   }
 
@@ -96,7 +98,7 @@ class MemoryQueue implements StoredQueue {
 
   async revive(sequence: number): Promise<StoredRecord | undefined> {
     const record = this.open(sequence);
-    return record?.death === undefined ? undefined : { ...this.move(record, 0, undefined) };
+    return record?.death === undefined ? undefined : copyOf(this.move(record, 0, undefined));
   }
 
   counts(): StoredCounts {
@@ -171,6 +173,10 @@ export class MemoryQueueStore implements QueueStore {
   }
 
   async close(): Promise<void> {}
+}
+
+function copyOf(record: Held): StoredRecord {
+  return { ...record, payload: Buffer.from(record.payload) };
 }
 
 function stateOf({ death }: StoredRecord): RecordState {

@@ -77,10 +77,9 @@ function join(buffers: readonly Uint8Array[]): readonly Uint8Array[] {
 /** Files through `node:fs`. */
 export const nodeDisk: Disk = {
   async makeFolder(path) {
-    const first = await mkdir(path, { recursive: true });
-    // What was made is durable once the folder around each is.
-    for (let folder = path; first !== undefined && folder.length >= first.length; folder = dirname(folder))
-      await this.syncFolder(dirname(folder));
+    const first = (await mkdir(path, { recursive: true })) ?? path;
+    // A folder is durable once the one around it is; also one that was made before, by a process that did not come so far.
+    for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await syncParent(folder);
   },
 
   async list(path) {
@@ -117,3 +116,12 @@ export const nodeDisk: Disk = {
     }
   },
 };
+
+/** The folders around a store may be closed to us; then they are not our business. */
+async function syncParent(folder: string): Promise<void> {
+  try {
+    await nodeDisk.syncFolder(dirname(folder));
+  } catch (error) {
+    if (systemCode(error) !== "EACCES") throw error;
+  }
+}

@@ -96,6 +96,8 @@ export class Segment {
   usedBytes = 0;
   /** The highest sequence in it and in the segments before it. */
   highest = 0;
+  /** Files that it replaces and that are still there: they would count again if it went before them. */
+  leftovers: readonly string[] = [];
   /** What was in use when it was put together from others; undefined if it was not. */
   usedAtMerge: number | undefined = undefined;
   private readonly disk: Disk;
