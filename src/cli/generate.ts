@@ -7,6 +7,7 @@ import { FolderReader } from "../gen/load.js";
 import type { ImportExtension } from "../gen/printer.js";
 import { INT64_STYLES } from "../gen/scalars.js";
 import type { EmitOptions } from "../gen/target.js";
+import { interruption } from "./interruption.js";
 import { findManifests, isWanted } from "./manifests.js";
 import { check, write } from "./output.js";
 import { report } from "./report.js";
@@ -114,12 +115,6 @@ function runWatched(job: Job, before: readonly string[]): readonly string[] {
     process.stderr.write(`sluice: ${error.message}\n`);
     return before;
   }
-}
-
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  process.once("SIGINT", () => controller.abort());
-  return controller.signal;
 }
 
 // Options

@@ -12,12 +12,17 @@ const HELP = `sluice: typed RPC from protobuf manifests
 
   sluice generate <files or folders> --out <dir>    TypeScript for manifests
   sluice breaking <files or folders> --against <dir or git ref>    changes that old programs would not understand
+  sluice policy <address> [method] [--set <field>=<value>]    what a running process does under pressure, and changes to it
+  sluice stats <address> [--watch]    what a running process has counted
   sluice <command> --help                           what a command takes
   sluice --version`;
 
 const COMMANDS: Readonly<Record<string, (args: string[]) => number | Promise<number>>> = {
   breaking: breakingCommand,
   generate: generateCommand,
+  // They bring the whole of a client, which the others can start without.
+  policy: async (args) => (await import("./policy.js")).policyCommand(args),
+  stats: async (args) => (await import("./stats.js")).statsCommand(args),
 };
 
 process.exitCode = await run(process.argv.slice(2));

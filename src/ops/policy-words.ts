@@ -5,7 +5,7 @@ import { formatDuration, parseDuration } from "../codec/durations.js";
 import type { ClientPolicy, ServerPolicy } from "../codec/policy.js";
 import { fieldFlaw, type PolicyField, type PolicyFields } from "../codec/policy-limits.js";
 import { Code, codeName } from "../codec/status.js";
-import { type FieldPath, fieldsOf, findField, type PolicySide, type PolicyTree } from "./policy-tree.js";
+import { type FieldPath, fieldsOf, findField, localName, type PolicySide, type PolicyTree } from "./policy-tree.js";
 
 /** One field of a policy and, where it is to be set, its value. */
 export interface Setting extends FieldPath {
@@ -16,6 +16,11 @@ export interface Setting extends FieldPath {
 /** A policy on one line, as a manifest could have it; empty for one that says nothing. */
 export function policyWords(side: PolicySide, policy: ServerPolicy | ClientPolicy): string {
   return groupWords(fieldsOf(side), policy as PolicyTree);
+}
+
+/** A policy as JSON: what its message would be, with names for numbers: `{ queueDeadline: "20ms", overflow: "REJECT" }`. */
+export function policyJson(side: PolicySide, policy: ServerPolicy | ClientPolicy): PolicyTree {
+  return groupJson(fieldsOf(side), policy as PolicyTree);
 }
 
 /** What `server.concurrency=64` says, or why it says nothing. */
@@ -46,21 +51,32 @@ function groupWords(fields: PolicyFields, policy: PolicyTree): string {
 }
 
 function valueWords(field: PolicyField, value: unknown): string {
+  if (field.type === "group") return `{ ${groupWords(field.fields, value as PolicyTree)} }`.replace("{  }", "{}");
+  const plain = plainValue(field, value);
+  if (Array.isArray(plain)) return `[${plain.join(", ")}]`;
+  return field.type === "choice" || isStore(field) || typeof plain !== "string" ? String(plain) : JSON.stringify(plain);
+}
+
+function groupJson(fields: PolicyFields, policy: PolicyTree): PolicyTree {
+  const said = Object.entries(fields).filter(([name]) => policy[name] !== undefined);
+  return Object.fromEntries(said.map(([name, field]) => [localName(field.option), valueJson(field, policy[name])]));
+}
+
+function valueJson(field: PolicyField, value: unknown): unknown {
+  return field.type === "group" ? groupJson(field.fields, value as PolicyTree) : plainValue(field, value);
+}
+
+/** The value of a field that is no group, with the names that manifests have. */
+function plainValue(field: PolicyField, value: unknown): unknown {
   switch (field.type) {
-    case "count":
-      return String(value);
     case "ms":
-      return JSON.stringify(formatDuration(value as number));
+      return formatDuration(value as number);
     case "choice":
       return (value as string).toUpperCase();
-    case "flag":
-      return isStore(field) ? (value === true ? "ALWAYS" : "ON_DEMAND") : String(value);
     case "codes":
-      return `[${(value as readonly number[]).map(codeName).join(", ")}]`;
-    case "group":
-      return `{ ${groupWords(field.fields, value as PolicyTree)} }`.replace("{  }", "{}");
+      return (value as readonly number[]).map(codeName);
     default:
-      return JSON.stringify(value);
+      return isStore(field) ? (value === true ? "ALWAYS" : "ON_DEMAND") : value;
   }
 }
 
