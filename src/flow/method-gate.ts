@@ -25,9 +25,9 @@ import type { TaskPool } from "./task-pool.js";
 import { TokenBucket } from "./token-bucket.js";
 
 /** How long a call may wait that has no deadline and whose method says nothing, in milliseconds. */
-export const DEFAULT_QUEUE_DEADLINE_MS = 6_000;
+export const DEFAULT_QUEUE_DEADLINE_MS = 15_000;
 /** The part of its remaining time that a call may wait, where its method says nothing. */
-const QUEUE_SHARE = 0.2;
+const QUEUE_SHARE = 0.5;
 
 /** See the head of this file. */
 export class MethodGate implements Gate {
@@ -51,8 +51,10 @@ export class MethodGate implements Gate {
   private bucket: TokenBucket | undefined = undefined;
   private readonly fresh: CallBacklog[] = [];
   private readonly later: CallBacklog[] = [];
-  /** The longest backlog, or one that lately was. */
+  /** The longest backlog, or one that lately was: it is looked for again when this one has lost half of its calls. */
   private longest: CallBacklog | undefined = undefined;
+  /** No backlog has more calls. */
+  private peak = 0;
   private readonly standing = new StandingQueue();
   private readonly tokenTimer = new CallbackTimer(() => this.pool.wake(this));
 
@@ -103,7 +105,7 @@ export class MethodGate implements Gate {
     const room = this.standing.isStanding ? Math.min(this.policy.queue, this.standing.room) : this.policy.queue;
     if (this.waiting < room) return Admission.WAIT;
     // The newest are served first while the queue stands: then the one that comes is worth more than those that wait.
-    const { longest } = this;
+    const longest = this.findLongest();
     const isLonger = longest !== undefined && longest.size > (backlog?.size ?? 0) + 1;
     if (room > 0 && (this.standing.isStanding || isLonger)) return Admission.WAIT;
     return this.full();
@@ -176,7 +178,7 @@ export class MethodGate implements Gate {
     const waitedMs = now - call.waitingSince;
     this.counters.waited++;
     this.counters.waitedMs += waitedMs;
-    this.standing.onStart(now, waitedMs, this.waiting);
+    this.standing.onStart(now, this.waiting);
     return call;
   }
 
@@ -211,6 +213,7 @@ export class MethodGate implements Gate {
     this.waiting++;
     this.pool.waiting++;
     if (this.longest === undefined || backlog.size > this.longest.size) this.longest = backlog;
+    if (backlog.size > this.peak) this.peak = backlog.size;
     if (backlog.turn !== "none") return;
     backlog.turn = "fresh";
     this.fresh.push(backlog);
@@ -236,13 +239,25 @@ export class MethodGate implements Gate {
     for (const backlog of this.later) backlog.turn = "none";
     this.fresh.length = this.later.length = 0;
     this.longest = undefined;
+    this.peak = 0;
   }
 
-  /** Refuses a call of the longest backlog: the one that would be served last. */
+  /** A backlog that is at least half as long as the longest; undefined if no call waits. */
+  private findLongest(): CallBacklog | undefined {
+    const { longest } = this;
+    if (longest === undefined || longest.size * 2 >= this.peak) return longest;
+    let found = longest;
+    for (const backlog of this.fresh) if (backlog.size > found.size) found = backlog;
+    for (const backlog of this.later) if (backlog.size > found.size) found = backlog;
+    this.longest = found;
+    this.peak = found.size;
+    return found;
+  }
+
+  /** Refuses a call of a backlog as long as any, or half as long: the one that would be served last. */
   private evict(): void {
-    const { longest, standing } = this;
-    const victim = longest !== undefined && longest.size > 0 ? longest : this.nextBacklog();
-    victim.last(standing.isStanding).refuse(this.full());
+    const victim = this.findLongest() as CallBacklog;
+    victim.last(this.standing.isStanding).refuse(this.full());
   }
 
   /** Why there is no room. */
