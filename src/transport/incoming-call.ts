@@ -210,8 +210,7 @@ export class IncomingCall extends Timer {
     const { backlog, session } = this;
     if (backlog === undefined)
       this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
-    else if (this.deadline <= session.wheel.clock.now())
-      this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"));
+    else if (this.deadline <= session.wheel.clock.now()) session.incoming.expireWaiting(this);
     else this.refuse(this.endpoint.gate.onWaitedTooLong(this));
   }
 

@@ -251,6 +251,12 @@ export class IncomingCalls {
     else this.run(call, flags, held, 0, held?.length ?? 0);
   }
 
+  /** The deadline of a call has come while it waited. */
+  expireWaiting(call: IncomingCall): void {
+    if (call.isAnswered) this.releaseOneWay();
+    call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"));
+  }
+
   /** A call that waited is refused. */
   refuseWaiting(call: IncomingCall, error: RpcError): void {
     const { id, endpoint, isAnswered } = call;

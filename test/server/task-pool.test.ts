@@ -91,6 +91,17 @@ describe("a call for which no worker is free", () => {
     expect(order).toEqual([]);
   });
 
+  it("leaves when its deadline comes if it is one-way, too", async () => {
+    const server = await rig.current.serve({}, { maxCalls: 1, policy: { queueDeadlineMs: 1_000 } });
+    const client = rig.current.client();
+    void client.hold({}, { timeoutMs: 1e6 });
+    await rig.current.now(client.note({}, { timeoutMs: 30 }));
+    expect(server.stats().waiting).toBe(1);
+    await rig.current.clock.advance(30);
+    expect(server.stats().waiting).toBe(0);
+    rig.current.releaseHeld();
+  });
+
   it("makes room when it is cancelled", async () => {
     const { order, client } = await serveHeld({ queue: 1 });
     const controller = new AbortController();
@@ -313,6 +324,26 @@ describe("fairness", () => {
     const outcomes = await rig.current.now(flood);
     expect(outcomes.filter((outcome) => outcome instanceof RpcError)).toHaveLength(1);
     expect(outcomes[9]).toBeInstanceOf(RpcError);
+  });
+
+  it("another backlog gives way when the one that was the longest has gone", async () => {
+    const server = await rig.current.serve({}, { maxCalls: 1, policy: { queue: 50 } });
+    const client = rig.current.client();
+    void client.hold({}, { timeoutMs: 1e6 });
+    await rig.current.clock.advance(0);
+    const controller = new AbortController();
+    const gone = Array.from({ length: 30 }, () => failure(client.echo({}, { signal: controller.signal })));
+    await rig.current.clock.advance(0);
+    const flood = echoes(rig.current.client(), 20);
+    await rig.current.clock.advance(0);
+    controller.abort();
+    await rig.current.now(Promise.all(gone));
+    server.policies.set(Echo.methods.echo, { queue: 20 });
+    const rare = rig.current.client().echo({ id: 77n });
+    await rig.current.clock.advance(0);
+    rig.current.releaseHeld();
+    expect((await rig.current.now(rare)).id).toBe(77n);
+    expect((await rig.current.now(flood)).filter((outcome) => outcome instanceof RpcError)).toHaveLength(1);
   });
 
   it("methods take turns", async () => {
