@@ -103,3 +103,15 @@ export class RpcError extends Error {
 export function localError(code: Code, message: string, retry: RetrySafety, cause?: unknown): RpcError {
   return new RpcError(code, message, { origin: "local", retry, cause });
 }
+
+/**
+ * The error of a call that is refused for want of room. It has no stack: capturing one costs several times as much as
+ * everything else of a refusal, when there is least time for it, and would show nothing but this library.
+ */
+export function refusalError(message: string, retryAfterMs: number): RpcError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new RpcError(Code.RESOURCE_EXHAUSTED, message, { origin: "local", retry: "safe", retryAfterMs });
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+}

@@ -11,7 +11,7 @@
 
 import type { AnyMethod } from "../codec/method.js";
 import type { ServerPolicy } from "../codec/policy.js";
-import { Code, RpcError } from "../codec/status.js";
+import { Code, type RpcError, refusalError } from "../codec/status.js";
 import { Admission, type Backlog, type Gate } from "../transport/gate.js";
 import type { IncomingCall } from "../transport/incoming-call.js";
 import { CallbackTimer } from "../transport/timers.js";
@@ -136,8 +136,9 @@ export class MethodGate implements Gate {
     const allowedMs = policy.queueDeadlineMs ?? share;
     standing.onWait(now, this.waiting, allowedMs);
     const room = standing.isStanding ? Math.min(policy.queue, standing.room) : policy.queue;
+    const patienceMs = standing.isStanding ? standing.patienceMs : allowedMs;
     call.waitingSince = now;
-    pool.wheel.add(call, now + Math.min(allowedMs, remaining));
+    pool.wheel.add(call, now + Math.min(patienceMs, allowedMs, remaining));
     this.push(call, backlog as CallBacklog);
     while (this.waiting > room) this.evict();
     pool.wake(this);
@@ -278,10 +279,6 @@ export class MethodGate implements Gate {
     if (this.answersRefused) this.counters.logged++;
     else this.counters.reject(reason);
     const retryAfterMs = this.standing.estimateMs(this.waiting);
-    return new RpcError(Code.RESOURCE_EXHAUSTED, `${text}; retry after ${retryAfterMs} ms`, {
-      origin: "local",
-      retry: "safe",
-      retryAfterMs,
-    });
+    return refusalError(`${text}; retry after ${retryAfterMs} ms`, retryAfterMs);
   }
 }

@@ -2,11 +2,15 @@
 // queue stands if even the shortest wait of an interval was longer than the target. While it stands, fresh calls are served
 // first, since old ones have little time left, and no more wait than are served within the target: the others are refused
 // at once, while they can still go elsewhere.
-// Target and interval follow from how long calls may wait: a quarter, and five times that (folly's 5 ms and 100 ms are those
-// of a call that may wait 20 ms).
+// The shortest wait follows from the fewest calls that ever waited in the interval and from how fast they were started
+// (Little's law): the wait of a call says nothing, since connections that call seldom are served at once.
+// Target and interval follow from how long calls may wait, a tenth and twice that: for calls that may wait 50 ms they are
+// folly's 5 ms and 100 ms.
 
-const TARGET_SHARE = 0.25;
-const INTERVAL_SHARE = 5;
+const TARGET_SHARE = 0.1;
+const INTERVAL_SHARE = 2;
+/** While the queue stands a call may wait for so many times the target. */
+const STANDING_TARGETS = 1.5;
 /** How much a call changes the average of how long calls may wait. */
 const SMOOTHING = 0.05;
 /** However slow a method is, so many of its calls may wait. */
@@ -17,7 +21,8 @@ export class StandingQueue {
   private standing = false;
   private allowedMs = 0;
   private intervalEnd = Number.NEGATIVE_INFINITY;
-  private shortestMs = 0;
+  /** The fewest calls that waited in this interval. */
+  private fewest = 0;
   private started = 0;
   private startedBefore = 0;
   private refused = 0;
@@ -32,6 +37,11 @@ export class StandingQueue {
     return Math.max(MIN_ROOM, Math.floor((this.startedBefore * TARGET_SHARE) / INTERVAL_SHARE));
   }
 
+  /** How long a call may wait while the queue stands, in milliseconds. */
+  get patienceMs(): number {
+    return this.allowedMs * TARGET_SHARE * STANDING_TARGETS;
+  }
+
   /** How long the next of `waiting` calls would wait, in milliseconds, by how many were started of late; at least 1. */
   estimateMs(waiting: number): number {
     const interval = this.allowedMs * INTERVAL_SHARE;
@@ -42,13 +52,11 @@ export class StandingQueue {
   onWait(now: number, waiting: number, allowedMs: number): void {
     this.allowedMs += (allowedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
     this.look(now, waiting);
-    if (waiting === 0) this.shortestMs = 0;
   }
 
   /** A call that waited is started; `waiting` others go on waiting. */
-  onStart(now: number, waitedMs: number, waiting: number): void {
+  onStart(now: number, waiting: number): void {
     this.started++;
-    if (waitedMs < this.shortestMs) this.shortestMs = waitedMs;
     this.look(now, waiting);
   }
 
@@ -58,15 +66,19 @@ export class StandingQueue {
   }
 
   private look(now: number, waiting: number): void {
-    if (now < this.intervalEnd) return;
+    if (now >= this.intervalEnd) this.beginInterval(now);
+    if (waiting < this.fewest) this.fewest = waiting;
+  }
+
+  private beginInterval(now: number): void {
     const interval = this.allowedMs * INTERVAL_SHARE;
     const isStale = now - this.intervalEnd > interval;
     if (isStale) this.standing = false;
     else if (this.standing) this.standing = this.refused > 0;
-    else this.standing = waiting > 0 && this.shortestMs > this.allowedMs * TARGET_SHARE;
+    else this.standing = this.fewest > this.started * (TARGET_SHARE / INTERVAL_SHARE);
     this.startedBefore = isStale ? 0 : this.started;
     this.started = this.refused = 0;
-    this.shortestMs = isStale ? 0 : Number.POSITIVE_INFINITY;
+    this.fewest = isStale ? 0 : Number.POSITIVE_INFINITY;
     this.intervalEnd = now + interval;
   }
 }
