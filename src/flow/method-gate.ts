@@ -25,9 +25,9 @@ import type { TaskPool } from "./task-pool.js";
 import { TokenBucket } from "./token-bucket.js";
 
 /** How long a call may wait that has no deadline and whose method says nothing, in milliseconds. */
-export const DEFAULT_QUEUE_DEADLINE_MS = 6_000;
+export const DEFAULT_QUEUE_DEADLINE_MS = 15_000;
 /** The part of its remaining time that a call may wait, where its method says nothing. */
-const QUEUE_SHARE = 0.2;
+const QUEUE_SHARE = 0.5;
 
 /** See the head of this file. */
 export class MethodGate implements Gate {
@@ -179,7 +179,7 @@ export class MethodGate implements Gate {
     const waitedMs = now - call.waitingSince;
     this.counters.waited++;
     this.counters.waitedMs += waitedMs;
-    this.standing.onStart(now, waitedMs, this.waiting);
+    this.standing.onStart(now, this.waiting);
     return call;
   }
 
