@@ -6,7 +6,7 @@ import type { ClientPolicy } from "../codec/policy.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import type { Policies } from "../flow/policies.js";
 import type { Lease } from "../transport/leases.js";
-import type { OutgoingCall } from "../transport/outgoing-call.js";
+import type { OutgoingCall, ParkedRequest } from "../transport/outgoing-call.js";
 import { parkRequest } from "../transport/outgoing-calls.js";
 import type { Session, SessionOwner } from "../transport/session.js";
 import { type CallDefaults, CallMaker, type CallTarget, NO_OPTIONS } from "./call-maker.js";
@@ -168,6 +168,8 @@ class SessionTarget implements CallTarget {
   }
 
   submitParked(call: OutgoingCall): void {
+    const { outgoing } = this.session;
+    if (this.queue.size === 0 && outgoing.hasRoom && outgoing.sendParked(call, call.parked as ParkedRequest)) return;
     this.queue.push(call);
     this.pump();
   }

@@ -3,7 +3,7 @@
 // is full: it has the peer's limit of calls pending, or more unsent bytes than allowed. A connection beyond the first
 // that had no call for `idleTimeoutMs` is closed. The channel reconnects by itself whenever it has no connection.
 
-import type { OutgoingCall } from "../transport/outgoing-call.js";
+import type { OutgoingCall, ParkedRequest } from "../transport/outgoing-call.js";
 import type { Session } from "../transport/session.js";
 import { CallbackTimer, wheelOf } from "../transport/timers.js";
 import { Carrier } from "./carrier.js";
@@ -24,6 +24,12 @@ export class PipelinedCarrier extends Carrier {
     }
     this.park(call, request, waitForReady);
     this.pump();
+  }
+
+  override submitParked(call: OutgoingCall, waitForReady: boolean): void {
+    const session = this.queue.size === 0 ? this.pick() : undefined;
+    if (session?.state === "open" && session.outgoing.sendParked(call, call.parked as ParkedRequest)) return;
+    super.submitParked(call, waitForReady);
   }
 
   wantConnection(): void {

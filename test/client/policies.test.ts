@@ -397,6 +397,30 @@ it("a peer's calls are under policies of their own", async () => {
   held.release();
 });
 
+it.each(["pooled", "short"] as const)("policies hold in the %s mode, too", async (mode) => {
+  const held = new HeldJobs();
+  let refusals = 1;
+  const repeat = (request: MessageInit): MessageInit => {
+    if (refusals-- > 0) throw new RpcError(Code.UNAVAILABLE, "not now");
+    return request;
+  };
+  (await rig.current.serve()).handle(Jobs, { ...held.handlers, repeat });
+  const channel = rig.current.connect({ mode, maxConnections: 4 });
+  channel.policies.set(jobs.run, { concurrency: 2, queue: 1 });
+  channel.policies.set(jobs.repeat, { failure: "retry" });
+  const calls = [1n, 2n, 3n].map((id) => channel.unary(jobs.run, { id }));
+  expect((await failure(channel.unary(jobs.run, {}))).code).toBe(Code.RESOURCE_EXHAUSTED);
+  await rig.current.clock.advance(10);
+  expect(held.ids).toEqual([1, 2]);
+  held.release();
+  await rig.current.clock.advance(10);
+  expect(held.ids).toEqual([3]);
+  held.release();
+  await rig.current.after(10, Promise.all(calls));
+  expect((await rig.current.after(50, channel.unary(jobs.repeat, { id: 9n }))).id).toBe(9n);
+  expect(statsOf(channel, jobs.repeat)).toMatchObject({ retried: 1, succeeded: 1 });
+});
+
 it("the manifest's policy holds from the first call on", async () => {
   const [channel, held] = await start();
   const limited = new Method("support.v1.Jobs", { ...spec(), client: { concurrency: 1, overflow: "reject" } });
