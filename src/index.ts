@@ -50,6 +50,7 @@ export {
   RpcError,
   type RpcErrorOptions,
 } from "./codec/status.js";
+export type { Logger } from "./flow/logger.js";
 export type { MethodStats, Rejection } from "./flow/method-counters.js";
 export type { MethodName, Policies, PolicyEntry } from "./flow/policies.js";
 export type { Refusal } from "./flow/refusals.js";

@@ -27,7 +27,10 @@ export class GatedCall extends OutgoingCall implements Waiter {
   declare readonly options: CallOptions;
   protected readonly gate: ClientGate;
   protected readonly site: CallSite;
+  waitingSince = 0;
   protected request: unknown;
+  /** When it was let in, if it is measured; else -1. */
+  protected startTime = -1;
   /** True while it holds room at the gate. */
   protected isIn = false;
   /** True once an attempt may have run: no error may say that it is safe to make the call again. */
@@ -59,6 +62,7 @@ export class GatedCall extends OutgoingCall implements Waiter {
 
   begin(): void {
     this.isIn = true;
+    this.startTime = this.gate.startTime;
     const { closedError } = this.site.target;
     if (closedError === undefined) this.submit();
     else this.fail(closedError);
@@ -180,7 +184,7 @@ export class GatedCall extends OutgoingCall implements Waiter {
     if (!this.isIn) return;
     this.isIn = false;
     this.gate.observe(error);
-    this.gate.leave();
+    this.gate.leave(this.startTime);
   }
 
   /** Ends the call, which was not let in. */

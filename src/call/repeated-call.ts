@@ -157,7 +157,7 @@ export abstract class RepeatedCall extends GatedCall {
   protected override leave(): void {
     if (!this.isIn) return;
     this.isIn = false;
-    this.gate.leave();
+    this.gate.leave(this.startTime);
   }
 
   /** True if an attempt that ended so may be made again: it did not run, or may run twice. */

@@ -22,10 +22,15 @@ import { MethodCounters, type MethodStats, type Rejection } from "./method-count
 import { Throttle } from "./throttle.js";
 import { TokenBucket } from "./token-bucket.js";
 
+/** The first call and then one in so many is measured. */
+const MEASURED_ONE_IN = 16;
+
 /** A call that may wait at a gate; the gate is its `holder` while it does. */
 export interface Waiter extends OutgoingCall {
   /** Bytes of its request, which is encoded while it waits. */
   readonly waitingBytes: number;
+  /** When it began to wait; only the gate writes it. */
+  waitingSince: number;
   /** It has been let in. Must not throw. */
   begin(): void;
 }
@@ -107,6 +112,7 @@ export class ClientGate implements CallHolder {
   wait(call: Waiter): boolean {
     if (this.waitingBytes + call.waitingBytes > this.init.maxWaitingBytes) return false;
     call.holder = this;
+    call.waitingSince = this.now;
     call.arm();
     this.waiting.add(call);
     this.counters.waiting++;
@@ -115,9 +121,19 @@ export class ClientGate implements CallHolder {
     return true;
   }
 
-  /** A call that was let in has ended. */
-  leave(): void {
-    this.counters.running--;
+  /** The time, if the call that was let in last is to be measured; else -1. */
+  get startTime(): number {
+    return this.counters.started % MEASURED_ONE_IN === 1 ? this.now : -1;
+  }
+
+  /** A call that was let in has ended; `startTime` is what {@link startTime} was then. */
+  leave(startTime: number): void {
+    const { counters } = this;
+    if (startTime >= 0) {
+      counters.measured++;
+      counters.measuredMs += this.now - startTime;
+    }
+    counters.running--;
     if (this.waiting.size > 0) this.letIn();
   }
 
@@ -195,6 +211,8 @@ export class ClientGate implements CallHolder {
       if (this.findObstacle() !== undefined) break;
       this.drop(call);
       call.holder = undefined;
+      this.counters.waited++;
+      this.counters.waitedMs += this.now - call.waitingSince;
       this.enter();
       call.begin();
     }
@@ -223,6 +241,7 @@ export class ClientGate implements CallHolder {
 
   private applyLimits(): void {
     const { rate, burst, throttle } = this.enforced;
+    this.counters.limit = this.enforced.concurrency;
     const { wheel, random } = this.init;
     if (rate === undefined) this.bucket = undefined;
     else if (this.bucket === undefined) this.bucket = new TokenBucket(rate, burst, wheel.clock.now());

@@ -48,6 +48,22 @@ describe("BLOCK", () => {
     await settle();
     expect(done).toEqual([1, 2, 3, 4]);
     expect(statsOf(channel, jobs.run)).toMatchObject({ running: 0, waiting: 0, started: 4, succeeded: 4, failed: 0 });
+    expect(statsOf(channel, jobs.run)).toMatchObject({ limit: 2, waited: 2, measured: 1 });
+  });
+
+  it("counts how long calls have waited, and how long some of them took", async () => {
+    const [channel, held] = await start();
+    channel.policies.set(jobs.run, { concurrency: 1 });
+    const calls = Array.from({ length: 18 }, () => channel.unary(jobs.run, {}));
+    for (let i = 0; i < calls.length; i++) {
+      await rig.current.clock.advance(10);
+      held.release();
+      await settle();
+    }
+    await rig.current.now(Promise.all(calls));
+    // 10 + 20 + ... + 170 ms; the first call and the 17th are measured.
+    const times = { waited: 17, waitedMs: 1_530, measured: 2, measuredMs: 20 };
+    expect(statsOf(channel, jobs.run)).toMatchObject(times);
   });
 
   it("fails the call that is one more than may wait, and says how many do", async () => {
