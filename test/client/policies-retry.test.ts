@@ -288,6 +288,37 @@ describe("RETRY", () => {
     expect(seen).toHaveLength(30 + 106 + 5);
   });
 
+  it("outlives a server that is replaced by another", async () => {
+    const held = new HeldJobs();
+    const first = (await rig.current.serve()).handle(Jobs, held.handlers);
+    const channel = await connect();
+    channel.policies.set(jobs.repeat, { failure: "retry", retry: { maxAttempts: 3, initialBackoffMs: 100 } });
+    channel.policies.set(jobs.run, { failure: "retry", retry: { maxAttempts: 3, initialBackoffMs: 100 } });
+    const repeated = channel.unary(jobs.repeat, { id: 1n });
+    const once = failure(channel.unary(jobs.run, { id: 2n }));
+    await rig.current.clock.advance(0);
+    expect(held.ids).toEqual([1, 2]);
+    const closed = first.close({ graceMs: 0 });
+    expect(await rig.current.after(1_000, once)).toMatchObject({ code: Code.UNAVAILABLE, retry: "unsafe" });
+    held.release();
+    await closed;
+    const seen = await serve((request) => request);
+    expect((await rig.current.after(10_000, repeated)).id).toBe(1n);
+    expect(seen.map(({ attempt }) => attempt)).toEqual([2]);
+    expect(statsOf(channel, jobs.run)).toMatchObject({ failed: 1, retried: 0 });
+  });
+
+  it("repeats a call that does not wait for a connection", async () => {
+    const channel = rig.current.connect({ random: () => 0.5, waitForReady: false });
+    channel.policies.set(jobs.run, { failure: "retry", retry: { maxAttempts: 5, initialBackoffMs: 200 } });
+    const call = channel.unary(jobs.run, { id: 3n });
+    await rig.current.clock.advance(100);
+    const seen = await serve((request) => request);
+    expect((await rig.current.after(5_000, call)).id).toBe(3n);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.attempt).toBeGreaterThan(1);
+  });
+
   it("counts attempts for the rate, without making them wait", async () => {
     const seen = await serve((request, _, attempts) => {
       if (attempts <= 2) throw unavailable();
