@@ -88,9 +88,12 @@ export class MethodGate implements Gate {
 
   /** Enforces another policy from now on. Calls that wait and no longer fit are refused when their time comes. */
   replace(policy: ServerPolicy): void {
+    const before = this.policy;
     this.given = policy;
     this.policy = resolveServerPolicy(policy, this.pool.limit);
-    this.enforce(this.policy);
+    this.enforce(this.policy, before);
+    // It was set for another rate.
+    this.pool.wheel.remove(this.tokenTimer);
     this.onReplaced?.(policy);
     this.pool.wake(this);
   }
@@ -203,10 +206,14 @@ export class MethodGate implements Gate {
     this.adaptive?.onSample(tookMs, this.running + 1);
   }
 
-  private enforce(policy: GatePolicy): void {
-    const { rate, burst, limiter, concurrency } = policy;
-    this.adaptive = limiter === "adaptive" ? new AdaptiveLimit(concurrency) : undefined;
-    this.bucket = rate === undefined ? undefined : new TokenBucket(rate, burst, this.pool.wheel.clock.now());
+  /** Makes what enforces `policy`. What has learned something, or holds tokens, stays where its part of the policy does. */
+  private enforce({ rate, burst, limiter, concurrency }: GatePolicy, before?: GatePolicy): void {
+    const now = this.pool.wheel.clock.now();
+    if (limiter !== before?.limiter || concurrency !== before.concurrency)
+      this.adaptive = limiter === "adaptive" ? new AdaptiveLimit(concurrency) : undefined;
+    if (rate === undefined) this.bucket = undefined;
+    else if (this.bucket === undefined) this.bucket = new TokenBucket(rate, burst, now);
+    else this.bucket.change(rate, burst, now);
   }
 
   private push(call: IncomingCall, backlog: CallBacklog): void {
@@ -267,18 +274,18 @@ export class MethodGate implements Gate {
     if (this.standing.isStanding)
       return this.refusal("overload", `the server is overloaded (${waiting} calls of the method wait)`);
     if (policy.queue > 0) return this.refusal("queue", `server queue full (${waiting} waiting, limit ${policy.queue})`);
-    if (running < limit && this.bucket !== undefined)
-      return this.refusal("rate", `the method takes ${policy.rate} calls a second`);
+    const tokenMs = running < limit ? (this.bucket?.waitMs(pool.wheel.tick.now()) ?? 0) : 0;
+    if (tokenMs > 0) return this.refusal("rate", `the method takes ${policy.rate} calls a second`, Math.ceil(tokenMs));
     const those = `${pool.running} handlers run, limit ${pool.limit}; ${running} of the method, limit ${limit}`;
     return this.refusal("concurrency", `no worker is free (${those})`);
   }
 
-  /** Counts a call that is not let in, and says why. */
-  private refusal(reason: Rejection, text: string): RpcError {
+  /** Counts a call that is not let in, and says why. It makes no sense to come again in less than `leastMs`. */
+  private refusal(reason: Rejection, text: string, leastMs: number = 1): RpcError {
     this.standing.onRefused();
     if (this.answersRefused) this.counters.logged++;
     else this.counters.reject(reason);
-    const retryAfterMs = this.standing.estimateMs(this.waiting);
+    const retryAfterMs = Math.max(leastMs, this.standing.estimateMs(this.waiting));
     return refusalError(`${text}; retry after ${retryAfterMs} ms`, retryAfterMs);
   }
 }
