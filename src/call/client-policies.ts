@@ -12,7 +12,8 @@ import type { MethodStats } from "../flow/method-counters.js";
 import type { MethodName, Policies, PolicyEntry } from "../flow/policies.js";
 import type { Delivery, DurableQueue, DurableQueueStats } from "../flow/queue/durable-queue.js";
 import type { QueueStore } from "../flow/queue/store.js";
-import { HEDGE_LIMITS, RETRY_LIMITS, RetryBudget } from "../flow/retry-budget.js";
+import type { RetryBudget } from "../flow/retry-budget.js";
+import { acquireBudgets, releaseBudgets } from "../flow/shared-budgets.js";
 import type { Random } from "../transport/clock.js";
 import { OutgoingCall } from "../transport/outgoing-call.js";
 import { parkMessage } from "../transport/outgoing-calls.js";
@@ -33,6 +34,8 @@ export interface PolicySettings {
   readonly random: Random;
   readonly logger: Logger | undefined;
   readonly queues: QueueStore | undefined;
+  /** Where the calls go: budgets are shared by all that go there; undefined for one connection, which shares none. */
+  readonly destination?: string | undefined;
 }
 
 /** What calls under a policy share. */
@@ -71,6 +74,7 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
   private readonly byOrdinal: (ClientGate | null)[] = [];
   private readonly opaque = new Map<string, AnyMethod>();
   private readonly idPrefix: string;
+  private isReleased = false;
   private ids = 0;
 
   /** `onSet` is told when methods may have other policies than their manifests say. */
@@ -82,8 +86,9 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
     this.logger = logger;
     this.settings = settings;
     this.onSet = onSet;
-    this.retries = new RetryBudget(wheel.clock, RETRY_LIMITS);
-    this.hedges = new RetryBudget(wheel.clock, HEDGE_LIMITS);
+    const { retries, hedges } = acquireBudgets(wheel, settings.destination);
+    this.retries = retries;
+    this.hedges = hedges;
     this.idPrefix = [1, 2].map(() => Math.floor(random() * 0x1_0000_0000).toString(36)).join("");
     const deliver = (delivery: Delivery): Promise<void> => this.deliver(delivery);
     this.queues =
@@ -160,6 +165,8 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
 
   /** Lets the durable queues go, once no call is under way: what is being stored is stored first. */
   async close(): Promise<void> {
+    if (!this.isReleased) releaseBudgets(this.wheel, this.settings.destination);
+    this.isReleased = true;
     await Promise.allSettled([...this.storing].map(({ promise }) => promise));
     await this.queues?.close();
   }
@@ -203,7 +210,9 @@ export class ClientPolicies implements Policies<ClientPolicy>, CallSite {
     const method = gate?.method ?? this.opaqueMethod(delivery.path);
     const expiresAt = this.wheel.clock.now() + (method.deadlineMs ?? this.settings.timeoutMs);
     if (gate !== undefined) {
-      const call = new DeliveredCall(gate, this, delivery, expiresAt);
+      // One that is stored must arrive: a one-way call would be done with once it is written.
+      const made = method.oneWay ? this.opaqueMethod(delivery.path) : method;
+      const call = new DeliveredCall(gate, this, made, delivery, expiresAt);
       call.start();
       await call.promise;
       return;

@@ -3,6 +3,7 @@
 
 import { attemptMetadata, attemptsBefore } from "../codec/call-metadata.js";
 import type { Metadata } from "../codec/metadata.js";
+import type { AnyMethod } from "../codec/method.js";
 import type { ClientGate } from "../flow/client-gate.js";
 import type { Delivery } from "../flow/queue/durable-queue.js";
 import { parkMessage } from "../transport/outgoing-calls.js";
@@ -11,8 +12,8 @@ import { GatedCall } from "./gated-call.js";
 
 /** See the head of this file. */
 export class DeliveredCall extends GatedCall {
-  constructor(gate: ClientGate, site: CallSite, delivery: Delivery, expiresAt: number) {
-    super(gate, site, undefined, { metadata: deliveryMetadata(delivery) }, expiresAt);
+  constructor(gate: ClientGate, site: CallSite, method: AnyMethod, delivery: Delivery, expiresAt: number) {
+    super(gate, site, undefined, { metadata: deliveryMetadata(delivery) }, expiresAt, method);
     this.parked = parkMessage(this, asBuffer(delivery.payload));
   }
 

@@ -5,6 +5,7 @@
 // and no longer while it is being stored.
 
 import { storedMetadata } from "../codec/call-metadata.js";
+import type { AnyMethod } from "../codec/method.js";
 import { Code, localError, RpcError } from "../codec/status.js";
 import type { ClientGate, Waiter } from "../flow/client-gate.js";
 import { cut } from "../flow/log-lines.js";
@@ -37,8 +38,15 @@ export class GatedCall extends OutgoingCall implements Waiter {
   protected mayHaveRun = false;
   private id_: string | undefined = undefined;
 
-  constructor(gate: ClientGate, site: CallSite, request: unknown, options: CallOptions, expiresAt: number) {
-    super(gate.method, options, site.wheel, expiresAt);
+  constructor(
+    gate: ClientGate,
+    site: CallSite,
+    request: unknown,
+    options: CallOptions,
+    expiresAt: number,
+    method: AnyMethod = gate.method,
+  ) {
+    super(method, options, site.wheel, expiresAt);
     this.gate = gate;
     this.site = site;
     this.request = request;

@@ -13,7 +13,7 @@ import type { Policies } from "../flow/policies.js";
 import type { DurableQueueStats } from "../flow/queue/durable-queue.js";
 import { TaskPool } from "../flow/task-pool.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
-import { type Address, parseAddress } from "../transport/pipe.js";
+import { type Address, formatAddress, parseAddress } from "../transport/pipe.js";
 import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
 import type { Carrier, ChannelState } from "./carrier.js";
 import { Dialer } from "./dialer.js";
@@ -83,7 +83,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
       submit: (call, request, { waitForReady }) => carrier.submit(call, request, waitForReady ?? options.waitForReady),
       submitParked: (call, { waitForReady }) => carrier.submitParked(call, waitForReady ?? options.waitForReady),
     };
-    this.calls = new CallMaker(target, this.wheel, options);
+    const destination = addresses.map(formatAddress).join();
+    this.calls = new CallMaker(target, this.wheel, { ...options, destination });
     setPeerPolicy(carrier, this.calls);
     for (const { methods } of options.deliver) {
       for (const method of Object.values(methods))

@@ -1,5 +1,5 @@
 // How many attempts more than calls there may be, so that retries never bury a server that is down: a share of the calls
-// of the last while, and a few for those who make few calls (Finagle's and tower's budgets). One for a channel.
+// of the last while, and a few for those who make few calls (Finagle's and tower's budgets). `shared-budgets.ts` says who shares one.
 
 import type { Clock } from "../transport/clock.js";
 import { WindowCount } from "./window-count.js";

@@ -3,7 +3,7 @@
 import { expect, it } from "vitest";
 import { type Channel, Code, Method, RpcError, Service } from "../../src/index.js";
 import { memoryQueueStore } from "../../src/queue.js";
-import type { MessageInit } from "../support/gen/support/v1/echo.js";
+import { Echo, type MessageInit } from "../support/gen/support/v1/echo.js";
 import { HeldJobs, Jobs, jobs, statsOf } from "../support/jobs.js";
 import { ADDRESS, failure, useRig } from "../support/rig.js";
 
@@ -221,3 +221,22 @@ it("tells of a queue that another channel of the process has", async () => {
 const { name, localName, input, output } = jobs.report;
 const spec = { name, localName, input, output };
 const other = new Method("support.v1.Others", spec);
+
+it("a one-way call that was stored is delivered until it is answered", async () => {
+  const order: bigint[] = [];
+  let failures = 2;
+  await rig.current.serve({
+    note({ id }) {
+      order.push(id);
+      if (failures-- > 0) throw new RpcError(Code.UNAVAILABLE, "not now");
+      return {};
+    },
+  });
+  const channel = rig.current.connect({ queues: memoryQueueStore(), random: () => 0.5 });
+  await rig.current.now(channel.ready());
+  channel.policies.set(Echo.methods.note, { failure: "queue", storeAlways: true, queueName: "notes" });
+  await rig.current.now(channel.unary(Echo.methods.note, { id: 7n }));
+  await rig.current.clock.advance(1_000);
+  expect(order).toEqual([7n, 7n, 7n]);
+  expect(channel.stats().queues.notes).toMatchObject({ depth: 0, delivered: 1 });
+});

@@ -288,6 +288,20 @@ describe("RETRY", () => {
     expect(seen).toHaveLength(30 + 106 + 5);
   });
 
+  it("shares the budget among the channels of a process that lead to the same place", async () => {
+    const seen = await serve(() => {
+      throw unavailable();
+    });
+    const channels = [await connect(), await connect(), await connect()];
+    const errors = channels.flatMap((channel) => {
+      const retry = { maxAttempts: 5, initialBackoffMs: 1, maxBackoffMs: 1 };
+      channel.policies.set(jobs.repeat, { failure: "retry", retry });
+      return Array.from({ length: 30 }, () => failure(channel.unary(jobs.repeat, {})));
+    });
+    await rig.current.after(100, Promise.all(errors));
+    expect(seen).toHaveLength(90 + 100 + 90 / 5);
+  });
+
   it("outlives a server that is replaced by another", async () => {
     const held = new HeldJobs();
     const first = (await rig.current.serve()).handle(Jobs, held.handlers);
