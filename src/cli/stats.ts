@@ -9,13 +9,14 @@ import { interruption } from "./interruption.js";
 import { type Column, formatTable } from "./table.js";
 import { UsageError } from "./usage.js";
 
-const HELP = `sluice stats <address> [--watch]
+const HELP = `sluice stats <address> [--watch | --refusals]
 
 Shows what a running process has counted, for each of its methods: calls that run and how many may, calls that wait, calls
 let in, succeeded, failed and rejected, and the mean time that calls have waited and run.
 
   -w, --watch            shows it again and again, with calls a second, until interrupted
       --interval <time>  between two readings, such as 500ms. Default 1s
+      --refusals         shows the last calls that were refused instead, the newest first, and why
       --json             for programs: an object for each reading, on a line of its own
   -h, --help
 
@@ -24,6 +25,7 @@ Exit codes: 0 done; 1 the process refuses what it was asked for; 2 wrong usage, 
 const OPTIONS = {
   watch: { type: "boolean", short: "w" },
   interval: { type: "string" },
+  refusals: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -34,6 +36,11 @@ const COLUMNS: readonly Column[] = [
   { title: "REJECTED", align: "left" },
   { title: "WAIT", align: "right" },
   { title: "TIME", align: "right" },
+];
+
+const REFUSAL_COLUMNS: readonly Column[] = [
+  { title: "AGO", align: "right" },
+  ...["METHOD", "CALLER", "REASON"].map((title) => ({ title, align: "left" }) as const),
 ];
 
 /** Moves the cursor to the corner and clears the screen. */
@@ -48,6 +55,10 @@ export async function statsCommand(args: string[], signal: AbortSignal = interru
   if (more.length > 0) throw new UsageError(`stats: one address at a time; "${more[0]}" is one too many`);
   if (values.interval !== undefined && values.watch !== true)
     throw new UsageError("stats: --interval is for --watch: write that, too");
+  if (values.refusals === true && values.watch === true)
+    throw new UsageError("stats: --watch is for counters: leave it or --refusals out");
+  if (values.refusals === true)
+    return withAdmin("stats", address, (admin) => showRefusals(admin, values.json === true));
   const format = values.json === true ? (stats: Stats) => JSON.stringify(stats) : tableOf;
   return withAdmin("stats", address, async (admin) =>
     values.watch === true
@@ -75,6 +86,18 @@ async function watch(
     if (!signal.aborted) throw error;
   }
   return 0;
+}
+
+async function showRefusals(admin: AdminClient, isJson: boolean): Promise<number> {
+  const { refusals } = await admin.listRefusals({});
+  if (isJson) return print(JSON.stringify(refusals, undefined, 2));
+  const rows = refusals.map(({ agoMs, method, remote, reason }) => [
+    `${(agoMs / 1_000).toFixed(1)} s`,
+    method,
+    remote,
+    reason,
+  ]);
+  return print(formatTable(REFUSAL_COLUMNS, rows).trimEnd());
 }
 
 /** One reading; with the one `before`, what was counted a second in between. */

@@ -236,8 +236,26 @@ describe("sluice stats", () => {
     expect(JSON.parse(out.split("\n")[0] as string)).toMatchObject({ server: { connections: 2 } });
   });
 
+  it("shows the last refusals", async () => {
+    server.policies.set(ECHO, { queue: 0, rate: 1, burst: 1 });
+    channel.policies.set(ECHO, {});
+    await channel.ready();
+    const echo = new EchoClient(channel);
+    await Promise.allSettled([echo.echo({}), echo.echo({})]);
+    expect(await statsCommand([address, "--refusals"])).toBe(0);
+    const [head, line] = out.split("\n");
+    expect(head).toMatch(/^ *AGO +METHOD +CALLER +REASON$/);
+    expect(line).toMatch(
+      /^\d+\.\d s +support\.v1\.Echo\/Echo +127\.0\.0\.1:\d+ +the method takes 1 calls a second; retry/,
+    );
+    out = "";
+    expect(await statsCommand([address, "--refusals", "--json"])).toBe(0);
+    expect(JSON.parse(out)).toEqual([expect.objectContaining({ method: ECHO })]);
+  });
+
   it.each([
     [[], "name the address of a process"],
+    [["HERE", "--refusals", "--watch"], "leave it or --refusals out"],
     [["HERE", "THERE"], '"THERE" is one too many'],
     [["HERE", "--interval", "1s"], "--interval is for --watch"],
   ])("%o is wrong usage", async (args, text) => {
