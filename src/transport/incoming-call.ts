@@ -98,7 +98,7 @@ export class IncomingCall extends Timer {
   wait(backlog: Backlog, buf: Buffer, start: number, end: number, flags: number): void {
     const { endpoint } = this;
     this.heldFlags = flags;
-    if (endpoint.open !== undefined) endpoint.open(this, buf, start, end, flags);
+    if (endpoint.open !== undefined) this.session.incoming.openWaiting(this, buf, start, end, flags);
     else this.held = Buffer.from(buf.subarray(start, end));
     // What it has sent may not be readable: then it was answered.
     if (this.answered && !this.isOneWay) this.finish();
@@ -220,12 +220,16 @@ export class IncomingCall extends Timer {
     if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
     else if (this.backlog !== undefined) endpoint.gate.leave(this, isRefused);
     else endpoint.gate.dismiss(this);
+    // A list of this tick may still have it.
+    this.answered = true;
     this.context = undefined;
     this.metadata = undefined;
     this.output = undefined;
     this.stream = undefined;
     this.opened = undefined;
     this.held = undefined;
+    // What was refused may still be among those whose deadlines are armed at the end of the tick.
+    this.answered = true;
     // An object that waits for reuse must not keep a closed connection alive.
     this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);

@@ -102,6 +102,31 @@ describe("a call for which no worker is free", () => {
     rig.current.releaseHeld();
   });
 
+  it("is let go for good when it is refused in the tick in which it came, its deadline too", async () => {
+    const spec = { name: "Pour", localName: "pour", input: Message, output: Message };
+    const pour = new Method("support.v1.Sink", { ...spec, kind: "client-streaming" });
+    const server = rig.current.createServer({}, { maxCalls: 1, policy: { queueDeadlineMs: 20 } });
+    server.handle(new Service("support.v1.Sink", { pour }), { pour: async () => ({}) });
+    await server.listen("memory:server");
+    void rig.current.client().hold({}, { timeoutMs: 1e6 });
+    const channel = rig.current.connect();
+    const refused: string[] = [];
+    const pourOnce = (): void => {
+      const { response } = channel.clientStream(pour, { timeoutMs: 100 });
+      response.catch(({ message }: RpcError) => refused.push(message));
+    };
+    // The queue comes to stand: then those that come push others out.
+    for (let at = 0; at < 150; at += 5) {
+      pourOnce();
+      pourOnce();
+      await rig.current.clock.advance(5);
+    }
+    for (let i = 0; i < 20; i++) pourOnce();
+    await rig.current.clock.advance(1_000);
+    expect(refused.filter((text) => text.includes("overloaded")).length).toBeGreaterThan(5);
+    rig.current.releaseHeld();
+  });
+
   it("makes room when it is cancelled", async () => {
     const { order, client } = await serveHeld({ queue: 1 });
     const controller = new AbortController();
