@@ -106,7 +106,7 @@ describe("a call for which no worker is free", () => {
     const spec = { name: "Pour", localName: "pour", input: Message, output: Message };
     const pour = new Method("support.v1.Sink", { ...spec, kind: "client-streaming" });
     const server = rig.current.createServer({}, { maxCalls: 1, policy: { queueDeadlineMs: 20 } });
-    server.handle(new Service("support.v1.Sink", { pour }), { pour: async () => ({}) });
+    server.handle(new Service("support.v1.Sink", { pour }) as Service<object>, { pour: async () => ({}) });
     await server.listen("memory:server");
     void rig.current.client().hold({}, { timeoutMs: 1e6 });
     const channel = rig.current.connect();
