@@ -31,13 +31,20 @@ export class Dispatcher implements Acceptor {
 
   /** Serves every method of `service`. Throws `RpcError` if a handler is missing or a method is served already. */
   add<Handlers extends object>(service: Service<Handlers>, handlers: Handlers): void {
-    const added = Object.values(service.methods).map(
-      (method) => [method.path, this.endpoint(method, handlers)] as const,
-    );
-    for (const [path] of added) {
+    const methods = Object.values(service.methods);
+    for (const { path } of methods) {
       if (this.endpoints.has(path)) throw localError(Code.INVALID_ARGUMENT, `${path} is served already`, "never");
     }
-    for (const [path, endpoint] of added) this.endpoints.set(path, endpoint);
+    const made: OwningEndpoint[] = [];
+    try {
+      for (const method of methods) made.push(this.endpoint(method, handlers));
+    } catch (error) {
+      // All of them, or none.
+      this.pool.forget(methods.map(({ path }) => path));
+      for (const endpoint of made) void endpoint.close?.();
+      throw error;
+    }
+    for (const endpoint of made) this.endpoints.set(endpoint.path, endpoint);
     this.services.push(service as Service);
   }
 
@@ -46,8 +53,9 @@ export class Dispatcher implements Acceptor {
     for (const endpoint of this.endpoints.values()) endpoint.drain?.();
   }
 
-  /** Lets go of what endpoints hold beyond their calls. For when no connection is left. */
+  /** Ends the calls that wait still, and lets go of what endpoints hold beyond them. For when no connection is left. */
   async close(): Promise<void> {
+    this.pool.close(localError(Code.UNAVAILABLE, "the server was closed before the call could start", "safe"));
     await Promise.all([...this.endpoints.values()].map((endpoint) => endpoint.close?.()));
   }
 

@@ -29,6 +29,9 @@ export const DEFAULT_QUEUE_DEADLINE_MS = 15_000;
 /** The part of its remaining time that a call may wait, where its method says nothing. */
 const QUEUE_SHARE = 0.5;
 
+/** Of so many calls that are taken one is taken from the backlogs that are not fresh: new connections may come without end. */
+const LATER_TURN = 8;
+
 /** See the head of this file. */
 export class MethodGate implements Gate {
   readonly method: AnyMethod;
@@ -51,6 +54,7 @@ export class MethodGate implements Gate {
   private bucket: TokenBucket | undefined = undefined;
   private readonly fresh: CallBacklog[] = [];
   private readonly later: CallBacklog[] = [];
+  private turns = 0;
   /** The longest backlog, or one that lately was: it is looked for again when this one has lost half of its calls. */
   private longest: CallBacklog | undefined = undefined;
   /** No backlog has more calls. */
@@ -105,7 +109,7 @@ export class MethodGate implements Gate {
 
   admit(backlog: Backlog | undefined): Admission | RpcError {
     if (this.waiting === 0 && this.pool.hasTurn && this.hasWorker) return Admission.START;
-    const room = this.standing.isStanding ? Math.min(this.policy.queue, this.standing.room) : this.policy.queue;
+    const { room } = this;
     if (this.waiting < room) return Admission.WAIT;
     // The newest are served first while the queue stands: then the one that comes is worth more than those that wait.
     const longest = this.findLongest();
@@ -138,11 +142,11 @@ export class MethodGate implements Gate {
     const share = remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : remaining * QUEUE_SHARE;
     const allowedMs = policy.queueDeadlineMs ?? share;
     standing.onWait(now, this.waiting, allowedMs);
-    const room = standing.isStanding ? Math.min(policy.queue, standing.room) : policy.queue;
     const patienceMs = standing.isStanding ? standing.patienceMs : allowedMs;
     call.waitingSince = now;
     pool.wheel.add(call, now + Math.min(patienceMs, allowedMs, remaining));
     this.push(call, backlog as CallBacklog);
+    const { room } = this;
     while (this.waiting > room) this.evict();
     pool.wake(this);
   }
@@ -161,6 +165,12 @@ export class MethodGate implements Gate {
   onWaitedTooLong(call: IncomingCall): RpcError {
     const waitedMs = Math.round(this.pool.wheel.clock.now() - call.waitingSince);
     return this.refusal("deadline", `the call waited ${waitedMs} ms for a worker`);
+  }
+
+  /** Ends every call that waits with `error`: nothing is served any more. */
+  failWaiting(error: RpcError): void {
+    while (this.waiting > 0) (this.findLongest() as CallBacklog).last(false).endWaiting(error);
+    this.pool.wheel.remove(this.tokenTimer);
   }
 
   finish(call: IncomingCall): void {
@@ -184,6 +194,20 @@ export class MethodGate implements Gate {
     this.counters.waitedMs += waitedMs;
     this.standing.onStart(now, this.waiting);
     return call;
+  }
+
+  /** Calls that may wait now. */
+  private get room(): number {
+    const { queue } = this.policy;
+    if (queue === 0) return this.idle;
+    return this.standing.isStanding ? Math.min(queue, this.standing.room) : queue;
+  }
+
+  /** Workers that calls could have at once but for the turn, which may be over: a call that waits for that alone waits for no worker. */
+  private get idle(): number {
+    const { pool, bucket } = this;
+    const workers = Math.max(0, Math.min(this.limit - this.running, pool.limit - pool.running));
+    return bucket === undefined ? workers : Math.min(workers, bucket.count(pool.wheel.tick.now()));
   }
 
   /** True if a handler may start: the method has a worker and, where there is a rate, a token. */
@@ -229,8 +253,10 @@ export class MethodGate implements Gate {
 
   /** The backlog whose turn it is. One that has had its turn goes behind the others, and leaves them if it is empty then. */
   private nextBacklog(): CallBacklog {
+    const isLaterTurn = ++this.turns % LATER_TURN === 0;
     for (;;) {
-      const backlog = (this.fresh.shift() ?? this.later.shift()) as CallBacklog;
+      const first = isLaterTurn ? this.later.shift() : undefined;
+      const backlog = (first ?? this.fresh.shift() ?? this.later.shift()) as CallBacklog;
       const wasFresh = backlog.turn === "fresh";
       backlog.turn = wasFresh || backlog.size > 0 ? "later" : "none";
       if (backlog.turn === "later") this.later.push(backlog);

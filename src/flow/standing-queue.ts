@@ -11,6 +11,11 @@ const TARGET_SHARE = 0.1;
 const INTERVAL_SHARE = 2;
 /** While the queue stands a call may wait for so many times the target. */
 const STANDING_TARGETS = 1.5;
+/**
+ * A call that may wait for longer, in milliseconds, counts as one that may wait so long: callers choose their deadlines, and
+ * one of weeks must not make the intervals as long.
+ */
+const LONGEST_MS = 15_000;
 /** How much a call changes the average of how long calls may wait. */
 const SMOOTHING = 0.05;
 /** However slow a method is, so many of its calls may wait. */
@@ -50,7 +55,8 @@ export class StandingQueue {
 
   /** A call begins to wait beside `waiting` others; it may do so for `allowedMs`. */
   onWait(now: number, waiting: number, allowedMs: number): void {
-    this.allowedMs += (allowedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
+    const countedMs = Math.min(allowedMs, LONGEST_MS);
+    this.allowedMs += (countedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
     this.look(now, waiting);
   }
 

@@ -11,6 +11,7 @@
 
 import type { AnyMethod, Priority } from "../codec/method.js";
 import type { ServerPolicy } from "../codec/policy.js";
+import type { RpcError } from "../codec/status.js";
 import type { TimerWheel } from "../transport/timers.js";
 import { MethodGate } from "./method-gate.js";
 
@@ -65,6 +66,16 @@ export class TaskPool {
     const gate = new MethodGate(method, { ...this.defaults, ...usual, ...method.server }, this);
     this.gates.set(method.path, gate);
     return gate;
+  }
+
+  /** The methods with these paths, which nobody has called yet, are not served after all. */
+  forget(paths: readonly string[]): void {
+    for (const path of paths) this.gates.delete(path);
+  }
+
+  /** No connection is left: what waits still, which is one-way, ends with `error`. */
+  close(error: RpcError): void {
+    for (const gate of this.gates.values()) gate.failWaiting(error);
   }
 
   /** True if a call that has just come may start: a worker is free, nothing that waits is ready, and the turn is not over. */

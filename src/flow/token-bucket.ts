@@ -40,6 +40,12 @@ export class TokenBucket {
     return this.tokens < ALMOST_ONE ? (1 - this.tokens) / this.perMs : 0;
   }
 
+  /** Tokens that there are. */
+  count(now: number): number {
+    this.fill(now);
+    return Math.max(0, Math.floor(this.tokens + 1 - ALMOST_ONE));
+  }
+
   /** Goes on at another rate, with the tokens that it has and `burst` allows. */
   change(rate: number, burst: number, now: number): void {
     this.fill(now);

@@ -117,6 +117,11 @@ export class IncomingCall extends Timer {
     this.session.incoming.refuseWaiting(this, error);
   }
 
+  /** Ends a call that waits, for a reason that is none of its gate's. */
+  endWaiting(error: RpcError): void {
+    this.session.incoming.endWaiting(this, error);
+  }
+
   /** Opens the streams of a call, if its method has any. */
   openStream(sink: StreamSink): Stream {
     this.stream = new Stream(sink);
@@ -210,7 +215,10 @@ export class IncomingCall extends Timer {
     const { backlog, session } = this;
     if (backlog === undefined)
       this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
-    else if (this.deadline <= session.wheel.clock.now()) session.incoming.expireWaiting(this);
+    else if (this.deadline <= session.wheel.clock.now())
+      this.endWaiting(
+        localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"),
+      );
     else this.refuse(this.endpoint.gate.onWaitedTooLong(this));
   }
 

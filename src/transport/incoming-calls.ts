@@ -70,6 +70,8 @@ export class IncomingCalls {
   private taken = 0;
   /** One-way calls that wait for a worker. */
   private heldOneWay = 0;
+  /** Where calls wait for a worker, by who serves them: the peer may have named a method more than once. */
+  private backlogs: Map<Endpoint, Backlog> | undefined = undefined;
   private inFlightBytes = 0;
   /** What the peer was granted, by method path; undefined where it needs no lease. */
   private readonly grants: Grants | undefined;
@@ -244,23 +246,32 @@ export class IncomingCalls {
     freeCalls.give(call);
   }
 
+  /** Has its endpoint take in the first message of a call that begins to wait. One that cannot be read is answered. */
+  openWaiting(call: IncomingCall, buf: Buffer, start: number, end: number, flags: number): void {
+    const { endpoint } = call;
+    const message = isCompressed(flags) ? this.decompress(buf, start, end) : undefined;
+    if (message === undefined) endpoint.open?.(call, buf, start, end, flags);
+    else if (message instanceof RpcError) call.cancel(message);
+    else endpoint.open?.(call, message, 0, message.length, flags);
+  }
+
   /** A worker is free for `call`, which has waited; `held` is its message, if its endpoint has not opened it. */
   start(call: IncomingCall, held: Buffer | undefined, flags: number): void {
-    if (call.isAnswered) this.releaseOneWay();
+    if (call.isAnswered) this.releaseOneWay(call);
     if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());
     else this.run(call, flags, held, 0, held?.length ?? 0);
   }
 
-  /** The deadline of a call has come while it waited. */
-  expireWaiting(call: IncomingCall): void {
-    if (call.isAnswered) this.releaseOneWay();
-    call.fail(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"));
+  /** A call ends while it waits, and was not refused. */
+  endWaiting(call: IncomingCall, error: RpcError): void {
+    if (call.isAnswered) this.releaseOneWay(call);
+    call.fail(error);
   }
 
   /** A call that waited is refused. */
   refuseWaiting(call: IncomingCall, error: RpcError): void {
     const { id, endpoint, isAnswered } = call;
-    if (isAnswered) this.releaseOneWay();
+    if (isAnswered) this.releaseOneWay(call);
     this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
     call.stream?.close(error);
     if (!isAnswered) this.onAnswered(call);
@@ -302,7 +313,9 @@ export class IncomingCalls {
     session.hooks.callRefused(session.remote, path, error.message);
     if ((flags & Flag.ONE_WAY) !== 0) return;
     session.touch();
-    if (error.code === Code.RESOURCE_EXHAUSTED && endpoint?.gate.answersRefused === true) {
+    // What will never have room, such as a message that is too long, is not as good as run.
+    const lacksRoom = error.code === Code.RESOURCE_EXHAUSTED && error.retry === "safe";
+    if (lacksRoom && endpoint?.gate.answersRefused === true) {
       beginFrame(session.outbox);
       endFrame(session.outbox, FrameType.RESPONSE, Flag.END, Code.OK, id);
     } else {
@@ -337,8 +350,8 @@ export class IncomingCalls {
     if (call.deadline <= this.time()) call.fail(expired());
     else if (admission === Admission.START) this.run(call, flags, buf, at, end);
     else {
-      method.backlog ??= endpoint.gate.newBacklog();
-      if (isOneWay) this.heldOneWay++;
+      method.backlog ??= this.backlogOf(endpoint);
+      if (isOneWay) this.holdOneWay(call, end - start);
       call.wait(method.backlog, buf, at, end, flags);
     }
   }
@@ -349,14 +362,31 @@ export class IncomingCalls {
     this.session.hooks.counters.callsServed++;
     const startedAt = endpoint.gate.start(call);
     if (buf === undefined) this.runOpened(call);
-    else if ((flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED)
-      this.serveCompressed(call, flags, buf, start, end);
+    else if (isCompressed(flags)) this.serveCompressed(call, flags, buf, start, end);
     else endpoint.serve(call, buf, start, end, flags);
     if (startedAt !== 0) endpoint.gate.onYield(startedAt);
   }
 
+  private backlogOf(endpoint: Endpoint): Backlog {
+    this.backlogs ??= new Map();
+    let backlog = this.backlogs.get(endpoint);
+    if (backlog === undefined) {
+      backlog = endpoint.gate.newBacklog();
+      this.backlogs.set(endpoint, backlog);
+    }
+    return backlog;
+  }
+
+  /** A one-way call begins to wait: until then it is none of those that are open. */
+  private holdOneWay(call: IncomingCall, bytes: number): void {
+    call.requestBytes = bytes;
+    this.inFlightBytes += bytes;
+    this.heldOneWay++;
+  }
+
   /** A one-way call waits no more: the connection may have been waiting for that. */
-  private releaseOneWay(): void {
+  private releaseOneWay(call: IncomingCall): void {
+    this.inFlightBytes -= call.requestBytes;
     this.heldOneWay--;
     this.session.onCallEnded();
   }
@@ -367,15 +397,19 @@ export class IncomingCalls {
   }
 
   private serveCompressed(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): void {
-    let message: Buffer;
+    const message = this.decompress(buf, start, end);
+    if (message instanceof RpcError) call.fail(message);
+    else call.endpoint.serve(call, message, 0, message.length, flags);
+  }
+
+  /** The message in `buf[start, end)`, or why there is none. */
+  private decompress(buf: Buffer, start: number, end: number): Buffer | RpcError {
     try {
-      message = decompress(buf.subarray(start, end), this.session.limits.maxMessageBytes, availableCompressions);
+      return decompress(buf.subarray(start, end), this.session.limits.maxMessageBytes, availableCompressions);
     } catch (error) {
-      const { message: text } = error as Error;
-      call.fail(error instanceof RpcError ? error : localError(Code.INVALID_ARGUMENT, text, "never", error));
-      return;
+      if (error instanceof RpcError) return error;
+      return localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error);
     }
-    call.endpoint.serve(call, message, 0, message.length, flags);
   }
 
   private find(id: number): IncomingCall | undefined {
@@ -457,6 +491,10 @@ export class IncomingCalls {
 /** What the method's gate says of a call that nothing else forbids. */
 function admit({ endpoint, backlog }: DefinedMethod): Admission | RpcError {
   return (endpoint as Endpoint).gate.admit(backlog);
+}
+
+function isCompressed(flags: number): boolean {
+  return (flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED;
 }
 
 function expired(): RpcError {
