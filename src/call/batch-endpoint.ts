@@ -48,7 +48,7 @@ export class BatchEndpoint implements Endpoint {
     this.method = method;
     this.handler = handler;
     this.wheel = wheel;
-    this.queue = new BatchQueue(batchLimits(method.server), wheel, (items) => this.serveBatch(items));
+    this.queue = new BatchQueue(batchLimits(gate.current), wheel, (items) => this.serveBatch(items));
     const join: UnaryHandler = (request, context) => this.joinWrapped(request, context as BatchContext);
     const wrapped = composeHandler(interceptors, method, join);
     this.wrapped = wrapped === join ? undefined : wrapped;
@@ -182,6 +182,10 @@ class BatchContext extends CallContext {
     this.requestBytes = requestBytes;
     this.hooks = call.session.hooks;
     this.queue = queue;
+  }
+
+  get waitsFor(): string | undefined {
+    return this.item?.isWaiting === true ? "its batch" : undefined;
   }
 
   /** A call that is over leaves before its batch has begun; once it has begun, the handler has the signal. */

@@ -47,6 +47,8 @@ export class MethodGate implements Gate {
   /** Hears of each policy that takes the place of another. The endpoint sets it. */
   onReplaced: ((policy: ServerPolicy) => void) | undefined = undefined;
   private readonly pool: TaskPool;
+  /** Handlers that run at once under a policy that does not say; undefined for as many as the pool has. */
+  private readonly handlers: number | undefined;
   /** What was asked for. */
   private given: ServerPolicy;
   private policy: GatePolicy;
@@ -62,11 +64,12 @@ export class MethodGate implements Gate {
   private readonly standing = new StandingQueue();
   private readonly tokenTimer = new CallbackTimer(() => this.pool.wake(this));
 
-  constructor(method: AnyMethod, policy: ServerPolicy, pool: TaskPool) {
+  constructor(method: AnyMethod, policy: ServerPolicy, pool: TaskPool, handlers: number | undefined = undefined) {
     this.method = method;
     this.pool = pool;
+    this.handlers = handlers;
     this.given = policy;
-    this.policy = resolveServerPolicy(policy, pool.limit);
+    this.policy = resolveServerPolicy(policy, pool.limit, handlers);
     this.enforce(this.policy);
   }
 
@@ -94,7 +97,7 @@ export class MethodGate implements Gate {
   replace(policy: ServerPolicy): void {
     const before = this.policy;
     this.given = policy;
-    this.policy = resolveServerPolicy(policy, this.pool.limit);
+    this.policy = resolveServerPolicy(policy, this.pool.limit, this.handlers);
     this.enforce(this.policy, before);
     // It was set for another rate.
     this.pool.wheel.remove(this.tokenTimer);

@@ -19,12 +19,12 @@ export interface GatePolicy {
   readonly overflow: ServerOverflow;
 }
 
-/** Fills in the defaults. `workers` is what all methods share. */
-export function resolveServerPolicy(policy: ServerPolicy, workers: number): GatePolicy {
+/** Fills in the defaults. `workers` is what all methods share, `handlers` what a method has of them that says nothing. */
+export function resolveServerPolicy(policy: ServerPolicy, workers: number, handlers: number = workers): GatePolicy {
   const { rate } = policy;
   const concurrency = policy.batch === undefined ? policy.concurrency : batchConcurrency(policy);
   return Object.freeze({
-    concurrency: Math.min(concurrency ?? workers, workers),
+    concurrency: Math.min(concurrency ?? handlers, workers),
     limiter: policy.limiter ?? "static",
     queue: policy.queue ?? DEFAULT_QUEUE,
     queueDeadlineMs: policy.queueDeadlineMs,

@@ -61,9 +61,14 @@ export class TaskPool {
     this.defaults = defaults;
   }
 
-  /** A gate for the calls of `method`. `usual` holds where the manifest says nothing, before what holds for every method. */
-  newGate(method: AnyMethod, usual: ServerPolicy = {}): MethodGate {
-    const gate = new MethodGate(method, { ...this.defaults, ...usual, ...method.server }, this);
+  /**
+   * A gate for the calls of `method`. Where its policy says nothing of its concurrency `handlers` run at once, whatever holds
+   * for every method.
+   */
+  newGate(method: AnyMethod, handlers?: number): MethodGate {
+    const { concurrency, ...others } = this.defaults;
+    const defaults = handlers === undefined ? this.defaults : others;
+    const gate = new MethodGate(method, { ...defaults, ...method.server }, this, handlers);
     this.gates.set(method.path, gate);
     return gate;
   }

@@ -40,6 +40,8 @@ export interface IncomingContext {
   readonly compress: boolean | undefined;
   /** The trailers that the handler has set; undefined for none. */
   readonly sentTrailers: Metadata | undefined;
+  /** What the call waits for although it was started, in words; undefined while its handler runs. */
+  readonly waitsFor?: string | undefined;
   /** Nobody waits for the response any more: the handler's signal is aborted with `error`. */
   cancel(error: RpcError): void;
 }
@@ -115,6 +117,11 @@ export class IncomingCall extends Timer {
   /** Ends a call that waits: it has not run, for the reason that `error` gives. */
   refuse(error: RpcError): void {
     this.session.incoming.refuseWaiting(this, error);
+  }
+
+  /** Ends a call that was started: nothing of it has run, for the reason that `error` gives. */
+  decline(error: RpcError): void {
+    this.session.incoming.refuseStarted(this, error);
   }
 
   /** Ends a call that waits, for a reason that is none of its gate's. */
@@ -213,12 +220,8 @@ export class IncomingCall extends Timer {
   /** The deadline has come while the handler runs, or the call has waited for too long. */
   override expire(): void {
     const { backlog, session } = this;
-    if (backlog === undefined)
-      this.cancel(localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the handler ran", "unsafe"));
-    else if (this.deadline <= session.wheel.clock.now())
-      this.endWaiting(
-        localError(Code.DEADLINE_EXCEEDED, "the deadline passed while the call waited for a worker", "safe"),
-      );
+    if (backlog === undefined) this.cancel(late(this.context?.waitsFor));
+    else if (this.deadline <= session.wheel.clock.now()) this.endWaiting(late("a worker"));
     else this.refuse(this.endpoint.gate.onWaitedTooLong(this));
   }
 
@@ -323,6 +326,13 @@ export class IncomingCall extends Timer {
     const reason = error instanceof Error ? error.message : String(error);
     return localError(Code.INTERNAL, `the response cannot be encoded: ${reason}`, "never", error);
   }
+}
+
+/** The deadline has passed while the call waited for something, or while its handler ran. */
+function late(waitedFor: string | undefined): RpcError {
+  const what = waitedFor === undefined ? "the handler ran" : `the call waited for ${waitedFor}`;
+  const retry = waitedFor === undefined ? "unsafe" : "safe";
+  return localError(Code.DEADLINE_EXCEEDED, `the deadline passed while ${what}`, retry);
 }
 
 function tooLong(text: string): RpcError {

@@ -278,6 +278,15 @@ export class IncomingCalls {
     call.finish(true);
   }
 
+  /** A call that was started is refused after all: nothing of it has run. */
+  refuseStarted(call: IncomingCall, error: RpcError): void {
+    const { id, endpoint, isAnswered } = call;
+    call.failedWith = error.code;
+    this.writeRefusal(endpoint, endpoint.path, isAnswered ? Flag.ONE_WAY : 0, id, error);
+    if (!isAnswered) this.onAnswered(call);
+    call.finish();
+  }
+
   /** Why the call cannot run; undefined if it can. It takes a lease unless it `hasLease`. Throws {@link FrameError} for an id that is in use. */
   private refusalOf(
     method: DefinedMethod,

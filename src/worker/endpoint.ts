@@ -38,7 +38,7 @@ export class WorkerEndpoint implements OwningEndpoint {
     this.method = method;
     this.name = name;
     this.threads = shared;
-    this.gate = pool.newGate(method, { concurrency: threads });
+    this.gate = pool.newGate(method, threads);
     const serveDecoded: UnaryHandler = (request, context) => this.serveDecoded(request, context);
     const wrapped = composeHandler(interceptors, method, serveDecoded);
     this.wrapped = wrapped === serveDecoded ? undefined : wrapped;
@@ -47,6 +47,11 @@ export class WorkerEndpoint implements OwningEndpoint {
   serve(call: IncomingCall, buf: Buffer, start: number, end: number): void {
     const { method, wrapped } = this;
     this.hooks = call.session.hooks;
+    const { refusal } = this.threads;
+    if (refusal !== undefined) {
+      call.decline(refusal);
+      return;
+    }
     const context = new CallContext(method, call);
     call.context = context;
     if (wrapped !== undefined) this.serveWrapped(call, context, wrapped, buf, start, end);

@@ -55,7 +55,7 @@ export class Threads {
     this.module = module;
     this.maxQueue = maxQueue;
     // The module is named with each task: a thread whose first module does not load is not replaced.
-    this.pool = new Piscina({ minThreads: threads, maxThreads: threads, maxQueue });
+    this.pool = new Piscina({ minThreads: threads, maxThreads: threads, maxQueue: threads + maxQueue });
     // A thread that ends without a call is replaced; nobody else needs to know.
     this.pool.on("error", () => {});
     const slots = threads + maxQueue;
@@ -118,6 +118,11 @@ export class Threads {
     }
     if (isOutcome(outcome)) return outcome;
     throw new Broken(new Error(`${this.module} exports ${name}, but workerHandler has not made it`));
+  }
+
+  /** Why no call can be served now; undefined if one can. */
+  get refusal(): RpcError | undefined {
+    return this.freeSlots.length > 0 ? undefined : this.full();
   }
 
   private full(): RpcError {

@@ -15,9 +15,9 @@ import {
 } from "../../src/index.js";
 import type { BatchReplies } from "../../src/runtime.js";
 import type { ServerOptions } from "../../src/server/options.js";
-import { seededRandom } from "../../src/testing.js";
+import { Flag, FrameType, frames, ScriptedPeer, seededRandom } from "../../src/testing.js";
 import { Message, type MessageInit } from "../support/gen/support/v1/echo.js";
-import { failure, useRig } from "../support/rig.js";
+import { ADDRESS, failure, useRig } from "../support/rig.js";
 import { testSeed } from "../support/seed.js";
 
 const rig = useRig();
@@ -205,6 +205,20 @@ describe("a batch goes", () => {
     await rig.current.now(Promise.all(calls));
   });
 
+  it("beside others while the concurrency that holds for every method has room", async () => {
+    const store = await open({ maxSize: 2 }, { options: { policy: { concurrency: 4 } } });
+    const calls = store.saveAll(1, 2, 3, 4, 5);
+    await advance(0);
+    expect(store.ids).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    store.replyAll();
+    await advance(0);
+    store.replyAll();
+    await rig.current.now(Promise.all(calls));
+  });
+
   it("full again and again while more wait for a worker than fit into one", async () => {
     const store = await open({ maxSize: 4 });
     const calls = store.saveAll(...Array.from({ length: 13 }, (_, i) => i));
@@ -360,6 +374,19 @@ describe("a call that waits for its batch", () => {
     expect(store.ids).toEqual([[2]]);
     store.replyAll();
     await rig.current.now(Promise.all(calls));
+  });
+
+  it("says that its deadline passed while it waited, not while a handler ran", async () => {
+    await open({ maxDelayMs: 100 });
+    const { network, clock } = rig.current;
+    const peer = await ScriptedPeer.dial(network, clock, ADDRESS);
+    const deadline = Buffer.from([50, 0, 0, 0]);
+    peer.send(frames.hello(), frames.method(1, PATH), frames.request(0, 1, deadline, Flag.END | Flag.DEADLINE));
+    await advance(60);
+    const [answer] = peer.of(FrameType.RESPONSE);
+    expect(answer?.arg).toBe(Code.DEADLINE_EXCEEDED);
+    expect(answer?.payload.toString()).toContain("the deadline passed while the call waited for its batch");
+    peer.pipe.destroy();
   });
 
   it("leaves when its connection is gone; a batch that nobody is left in does not run", async () => {

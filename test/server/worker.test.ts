@@ -231,6 +231,20 @@ describe("worker threads", () => {
     await two.close();
   });
 
+  it("are as many as the calls that run, also under another policy that does not say", async () => {
+    const server = tracker.current
+      .createServer({ policy: { concurrency: 50 } })
+      .handle(Echo, { ...local, echo: inEcho({ threads: 2 }) });
+    const { path } = Echo.methods.echo;
+    const limit = (): number | undefined => server.policies.stats()[path]?.limit;
+    expect(limit()).toBe(2);
+    server.policies.set(path, { queue: 5 });
+    expect(limit()).toBe(2);
+    server.policies.set(path, { concurrency: 3 });
+    expect(limit()).toBe(3);
+    await server.close();
+  });
+
   it("wait in a bounded queue: one call more is refused", async () => {
     const options = { maxQueue: 1 };
     // Three methods, each of which has a call for the thread.
@@ -245,7 +259,8 @@ describe("worker threads", () => {
     expect(await heard.next()).toBe("began");
     const waiting = client.echo({ id: 1n });
     const refused = await failure(client.echoSoon({}));
-    expect(refused).toMatchObject({ code: Code.RESOURCE_EXHAUSTED });
+    // It says that it may be made again: nothing of it has run.
+    expect(refused).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, origin: "remote", retry: "safe" });
     expect(refused.message).toContain("the worker threads' queue is full (1 waiting, limit 1)");
     controller.abort();
     await running;
