@@ -223,7 +223,7 @@ function addEntry(merged: Segment, entry: Buffer, { table }: Segment): void {
 
 /** True if putting it together alone gives space back: mostly garbage, and not just after it was. */
 function isShrunk({ bytes, usedBytes, usedAtMerge }: Segment): boolean {
-  return usedBytes * 2 <= (usedAtMerge ?? bytes);
+  return usedAtMerge === undefined ? usedBytes * 2 <= bytes : usedBytes < usedAtMerge && usedBytes * 2 <= usedAtMerge;
 }
 
 function sum(segments: readonly Segment[], bytesOf: (segment: Segment) => number): number {
