@@ -1,12 +1,15 @@
 // One simulated client: a channel in a process of its own, the calls it makes, and what became of each.
 
+import type { ClientPolicy } from "../../src/codec/policy.js";
 import { RpcError } from "../../src/codec/status.js";
-import { type Channel, connect } from "../../src/index.js";
+import { type CallOptions, type Channel, connect } from "../../src/index.js";
 import type { Dice } from "./dice.js";
 import { Host } from "./host.js";
-import { type CallRecord, requestOf } from "./invariants.js";
+import { type CallRecord, findGateFaults, isAnswered, requestOf } from "./invariants.js";
+import { millMethods, pouredBy, unpour } from "./mill.js";
 import type { FaultyNetwork } from "./network.js";
-import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES } from "./scenario.js";
+import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES, type MethodName } from "./scenario.js";
+import type { SimShared } from "./server.js";
 import { makeCall, newRecord, type StreamRecord } from "./stream-caller.js";
 import { FEW_CALLS, STREAM_STALL_MS, STREAM_WINDOW_BYTES, type StreamPlan } from "./stream-plans.js";
 import { Choir, type Stage } from "./streams.js";
@@ -14,7 +17,10 @@ import { missing, note, perform, type WorkReply } from "./work.js";
 
 /** The default of a pooled channel. */
 const POOLED_CONNECTIONS = 8;
-const methods = { perform, note, missing };
+const methods = { perform, note, missing, ...millMethods };
+
+/** The methods for which clients have policies. */
+const GATED: readonly MethodName[] = ["plain", "urgent"];
 
 /** A client process. */
 export class SimClient {
@@ -29,14 +35,21 @@ export class SimClient {
   readonly streams: StreamRecord[] = [];
   /** When `close` was called, in world time. */
   closedMs: number = Number.POSITIVE_INFINITY;
+  /** Of `plain` and `urgent`; undefined if it has none. */
+  policy: ClientPolicy | undefined;
   private readonly network: FaultyNetwork;
   private readonly stage: Stage;
+  private readonly complain: (text: string) => void;
+  /** Calls that were made, by method. */
+  private readonly made = new Map<MethodName, number>();
+  private readonly runningBefore = new Map<MethodName, number>();
   private readonly signals = new Map<
     AbortPlan,
     { readonly controller: AbortController; abortedMs: number | undefined }
   >();
 
-  constructor(plan: ClientPlan, addresses: readonly string[], network: FaultyNetwork, stage: Stage, dice: Dice) {
+  constructor(plan: ClientPlan, addresses: readonly string[], { network, stage, complain }: SimShared, dice: Dice) {
+    this.complain = complain;
     this.plan = plan;
     this.stage = stage;
     this.servesFew = plan.name === "c1";
@@ -61,25 +74,76 @@ export class SimClient {
     this.channel.handle(Choir, stage.handlers(this.host));
   }
 
+  /** What holds for calls of `plain` from now on. */
+  setPolicy(policy: ClientPolicy): void {
+    this.policy = policy;
+    for (const method of GATED) {
+      this.channel.policies.set(methods[method], policy);
+      this.runningBefore.set(method, this.channel.policies.stats()[methods[method].path]!.running);
+    }
+  }
+
   /** Sets the timers that make the planned calls. */
   begin(): void {
     for (const call of this.plan.calls) this.host.setTimer(() => this.call(call), call.atMs, true);
+  }
+
+  /** Sets timers for further calls; those of one time are made in one turn. */
+  scheduleCrowd(calls: readonly CallPlan[]): void {
+    for (const atMs of new Set(calls.map((call) => call.atMs))) {
+      const together = calls.filter((call) => call.atMs === atMs);
+      this.host.setTimer(() => this.makeAll(together), atMs, true);
+    }
+  }
+
+  private makeAll(calls: readonly CallPlan[]): void {
+    for (const call of calls) void this.call(call);
+  }
+
+  /** Its policy for a method, if it has one. */
+  policyOf(method: MethodName): ClientPolicy | undefined {
+    return GATED.includes(method) ? this.policy : undefined;
+  }
+
+  /** What is wrong with its own gates, now that nothing is under way. */
+  findGateFaults(): string[] {
+    if (this.policy === undefined) return [];
+    return GATED.flatMap((method) => {
+      const stats = this.channel.policies.stats()[methods[method].path]!;
+      return findGateFaults(`${this.plan.name}, ${method}`, stats, this.made.get(method) ?? 0);
+    });
+  }
+
+  /** No more calls are under way than the policy allows; after a change their number does not grow. */
+  private checkRoom(method: MethodName): void {
+    const { concurrency, rate } = this.policyOf(method) ?? {};
+    if (concurrency === undefined) return;
+    const { running, waiting } = this.channel.policies.stats()[methods[method].path]!;
+    if (waiting > 0 && running < concurrency && rate === undefined)
+      this.complain(`${this.plan.name}: ${waiting} calls of ${method} wait for room, and there is some`);
+    if (running > Math.max(concurrency, this.runningBefore.get(method) ?? 0))
+      this.complain(`${this.plan.name}: ${running} calls of ${method} are under way, limit ${concurrency}`);
+    this.runningBefore.set(method, running);
   }
 
   /** Makes a call; resolves with its record once it has settled. */
   async call(plan: CallPlan): Promise<CallRecord> {
     const record = this.newRecord(plan);
     this.records.push(record);
+    this.checkRoom(plan.method);
     const abort = plan.abort === undefined ? undefined : this.signalFor(plan.abort);
+    // One that is given up before it is made comes to no gate.
+    if (abort?.abortedMs === undefined) this.made.set(plan.method, (this.made.get(plan.method) ?? 0) + 1);
     this.note(`begins ${plan.nonce}`);
     try {
       const reply = await this.unary(plan, record, abort?.controller.signal);
-      if (plan.method === "perform") record.reply = reply;
+      if (isAnswered(plan.method)) record.reply = reply;
       record.code = 0;
     } catch (error) {
       this.onError(record, error);
     }
     record.settled++;
+    this.checkRoom(plan.method);
     record.endMs = this.network.world.now();
     record.abortedMs = abort?.abortedMs;
     this.note(`ends ${plan.nonce} with ${record.code}`);
@@ -111,12 +175,24 @@ export class SimClient {
   }
 
   private unary(plan: CallPlan, record: CallRecord, signal: AbortSignal | undefined): Promise<WorkReply> {
-    return this.channel.unary(methods[plan.method], record.request, {
-      timeoutMs: plan.timeoutMs,
+    const options = {
+      timeoutMs: plan.timeoutMs ?? (plan.method === "pour" ? record.timeoutMs : undefined),
       waitForReady: plan.waitForReady,
       signal,
       onResponseMetadata: () => record.heard++,
-    });
+    };
+    if (plan.method === "pour") return this.pour(record, options);
+    return this.channel.unary(methods[plan.method], record.request, options);
+  }
+
+  private async pour({ request }: CallRecord, options: CallOptions): Promise<WorkReply> {
+    const stream = this.channel.clientStream(millMethods.pour, options);
+    // What becomes of them is told by the response.
+    for (const message of pouredBy(request)) stream.send(message).catch(() => undefined);
+    stream.close().catch(() => undefined);
+    const reply = await stream.response;
+    // The reply to a part of what was sent is a wrong one.
+    return unpour(request, reply) ?? { ...reply, nonce: ~reply.nonce >>> 0 };
   }
 
   private onError(record: CallRecord, error: unknown): void {

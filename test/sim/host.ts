@@ -1,6 +1,7 @@
 // One process of the simulation: an event loop of its own on the shared virtual time. It differs from an ideal clock as
 // a real process does: its origin is its own, its timers come up to a millisecond early or late, and it can stall.
 // A stalled loop runs nothing; when it wakes it runs what became due in the order of a real loop: timers, I/O, turns.
+// A callback that computes (`spend`) holds its own process's loop and no other's.
 
 import type { VirtualClock } from "../../src/testing.js";
 import type { Clock, TimerHandle } from "../../src/transport/clock.js";
@@ -9,6 +10,8 @@ import type { Dice } from "./dice.js";
 /** Node measures timers in whole milliseconds from a cached time, so that they may come a little early. */
 const TIMER_EARLY_MS = 0.9;
 const TIMER_LATE_MS = 1.2;
+/** Sums of times miss by a rounding error. */
+const WAKE_ERROR_MS = 1e-6;
 
 /** A stretch of world time in which a host ran nothing. */
 export interface Stall {
@@ -31,8 +34,11 @@ export class Host implements Clock {
   readonly stalls: Stall[] = [];
   private readonly world: VirtualClock;
   private readonly dice: Dice;
-  private readonly originMs: number;
+  /** Its own time less the world's. */
+  readonly originMs: number;
   private wakesAtMs = 0;
+  /** The time at which its own computing ends; in the past unless it computes. */
+  private busyUntilMs = 0;
   private stalled = false;
   private lateTimers: HostTimer[] = [];
   private lateIo: (() => void)[] = [];
@@ -46,11 +52,26 @@ export class Host implements Clock {
   }
 
   now(): number {
-    return this.world.now() + this.originMs;
+    return Math.max(this.world.now(), this.busyUntilMs) + this.originMs;
+  }
+
+  /** How much later it is for a callback that has computed than for the world. */
+  get aheadMs(): number {
+    return Math.max(0, this.busyUntilMs - this.world.now());
+  }
+
+  /** The world's time. */
+  get worldNow(): number {
+    return this.world.now();
+  }
+
+  /** World time since which the loop runs; Infinity while it is held. */
+  get awakeSinceMs(): number {
+    return this.stalled ? Number.POSITIVE_INFINITY : this.wakesAtMs;
   }
 
   setTimer(callback: () => void, delayMs: number, keepAlive: boolean): TimerHandle {
-    const shiftedMs = delayMs + this.dice.between(-TIMER_EARLY_MS, TIMER_LATE_MS);
+    const shiftedMs = this.aheadMs + delayMs + this.dice.between(-TIMER_EARLY_MS, TIMER_LATE_MS);
     const inner = this.world.setTimer(() => this.onTimer(timer), Math.max(shiftedMs, 0), keepAlive);
     const timer: HostTimer = { inner, callback, set: true };
     this.pendingTimers++;
@@ -82,10 +103,22 @@ export class Host implements Clock {
   /** Blocks the loop for `ms`. */
   stall(ms: number): void {
     const now = this.world.now();
-    this.stalled = true;
-    this.wakesAtMs = Math.max(this.wakesAtMs, now + ms);
+    this.hold(now + ms);
     this.stalls.push({ fromMs: now, untilMs: this.wakesAtMs });
-    this.world.setTimer(() => this.wake(), ms, true);
+  }
+
+  /** What a callback does that computes for `ms`: when it returns, its process is that much later. */
+  spend(ms: number): void {
+    this.busyUntilMs = Math.max(this.world.now(), this.busyUntilMs) + ms;
+    this.hold(this.busyUntilMs);
+  }
+
+  /** Runs nothing before the world time `untilMs`. */
+  private hold(untilMs: number): void {
+    if (untilMs <= this.world.now() || (this.stalled && untilMs <= this.wakesAtMs)) return;
+    this.stalled = true;
+    this.wakesAtMs = untilMs;
+    this.world.setTimer(() => this.wake(), untilMs - this.world.now(), true);
   }
 
   private onTimer(timer: HostTimer): void {
@@ -101,7 +134,7 @@ export class Host implements Clock {
   }
 
   private wake(): void {
-    if (!this.stalled || this.world.now() < this.wakesAtMs) return;
+    if (!this.stalled || this.world.now() < this.wakesAtMs - WAKE_ERROR_MS) return;
     this.stalled = false;
     for (const timer of this.lateTimers) this.world.nextTurn(() => this.onTimer(timer));
     for (const callback of this.lateIo) this.world.nextTurn(() => this.io(callback));

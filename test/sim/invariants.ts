@@ -2,9 +2,11 @@
 // words; a run with any is a failed run.
 
 import { Code, codeName, type RpcError } from "../../src/codec/status.js";
+import type { MethodStats } from "../../src/index.js";
 import type { FaultKind } from "./faults.js";
 import type { Stall } from "./host.js";
-import { type CallPlan, FRAME_OVERHEAD_BYTES, MAX_FRAME_BYTES } from "./scenario.js";
+import { isMillMethod } from "./mill.js";
+import { type CallPlan, FRAME_OVERHEAD_BYTES, MAX_FRAME_BYTES, type MethodName } from "./scenario.js";
 import { isReplyTo, pattern, REFUSAL, SECRET, type WorkReply, type WorkRequest } from "./work.js";
 
 /** How late a call may settle beyond its deadline and its process's own stalls, in virtual milliseconds. */
@@ -21,6 +23,10 @@ const CALM_MS = 5_000;
 const SHORT_STALL_MS = 25;
 /** A server that drains finishes every call that takes less than this, in milliseconds. */
 const DRAINED_MS = 100;
+
+/** Attempts beside the calls: a fifth of them, and 10 a second over the 10 seconds of a window. A crowd comes within one. */
+const RETRY_SHARE = 0.2;
+const RETRY_RESERVE = 120;
 
 /** What is known of a call after the run. Times are those of the world. */
 export interface CallRecord {
@@ -66,16 +72,35 @@ export interface Evidence {
   readonly hasTightServer: boolean;
   /** True if a call may have to wait until others have ended: few calls at once, or one for each of few connections. */
   readonly mayQueue: boolean;
+  /** True if the client may make the call more than once. */
+  readonly mayRepeat: boolean;
   /** True if the client was closed before the call ended. */
   readonly closed: boolean;
 }
 
 type Check = (record: CallRecord, evidence: Evidence) => string | undefined;
 
+/** True if a call of this method that goes well has a reply. */
+export function isAnswered(method: MethodName): boolean {
+  return method === "perform" || (isMillMethod(method) && method !== "drop");
+}
+
 /** Everything that is wrong with a call. */
 export function findFaults(record: CallRecord, evidence: Evidence): string[] {
   const found = CHECKS.map((check) => check(record, evidence)).filter((text) => text !== undefined);
   return found.map((text) => `call ${record.plan.nonce} of ${record.client}: ${text}; ${describe(record, evidence)}`);
+}
+
+/** What is wrong with the counters of a client's gate through which `made` calls have passed. */
+export function findGateFaults(name: string, stats: MethodStats, made: number): string[] {
+  const { running, waiting, succeeded, failed, logged, queued, rejected, retried } = stats;
+  const found: string[] = [];
+  if (running !== 0 || waiting !== 0) found.push(`${running} calls are under way and ${waiting} wait at the end`);
+  const refused = Object.values(rejected).reduce((sum, count) => sum + count, 0);
+  const ended = succeeded + failed + logged + queued + refused;
+  if (ended !== made) found.push(`counted ${ended} ends of ${made} calls`);
+  if (retried > RETRY_SHARE * made + RETRY_RESERVE) found.push(`made ${retried} attempts more than its ${made} calls`);
+  return found.map((text) => `${name}: ${text}`);
 }
 
 /** The request that a plan stands for. */
@@ -101,7 +126,7 @@ const repliesMatch: Check = ({ request, reply }) => {
     : `the reply of ${reply.nonce}`;
 };
 
-const runsAtMostOnce: Check = (_, { runs }) => (runs > 1 ? `ran ${runs} times` : undefined);
+const runsAtMostOnce: Check = (_, { runs, mayRepeat }) => (runs > 1 && !mayRepeat ? `ran ${runs} times` : undefined);
 
 /** A call is sent again only where the server may have refused it without running it. */
 const leavesAtMostOnce: Check = (_, { writes, faults, hasTightServer }) =>
@@ -111,7 +136,9 @@ const runsOnlyIfSent: Check = (_, { runs, writes }) => (runs > writes ? "ran wit
 
 const cancelsTravel: Check = ({ plan, endMs }, { handlerEndMs, wasCalmAfterwards }) => {
   const wentOn = handlerEndMs > endMs + CANCELLED_WITHIN_MS;
-  return plan.method !== "note" && wasCalmAfterwards && wentOn ? "its handler went on after its end" : undefined;
+  return plan.method !== "note" && plan.method !== "drop" && wasCalmAfterwards && wentOn
+    ? "its handler went on after its end"
+    : undefined;
 };
 
 /** A reply that had arrived before the deadline counts, even if the process slept through the deadline. */
@@ -149,12 +176,9 @@ type Reason = (record: CallRecord, evidence: Evidence) => boolean;
 
 const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
   [Code.OK, wasDone],
-  [Code.UNKNOWN, ({ plan }) => plan.method === "perform" && plan.behaviour === "throw"],
+  [Code.UNKNOWN, ({ plan }) => isAnswered(plan.method) && plan.behaviour === "throw"],
   [REFUSAL, ({ plan }) => plan.method === "perform" && plan.behaviour === "refuse"],
-  [
-    Code.INVALID_ARGUMENT,
-    ({ plan }, { runs }) => plan.method === "perform" && plan.behaviour === "garble" && runs === 0,
-  ],
+  [Code.INVALID_ARGUMENT, ({ plan }, { runs }) => isAnswered(plan.method) && plan.behaviour === "garble" && runs === 0],
   [Code.UNIMPLEMENTED, ({ plan }, { runs }) => plan.method === "missing" && runs === 0],
   [Code.RESOURCE_EXHAUSTED, wasTooMuch],
   [Code.CANCELLED, ({ abortedMs, endMs }, { closed }) => closed || (abortedMs !== undefined && abortedMs <= endMs)],
@@ -163,8 +187,12 @@ const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
 ]);
 
 /** The handler has run and answered; a one-way call has left, and has run unless a fault or the server's limit was in the way. */
-function wasDone({ plan, reply }: CallRecord, { runs, writes, wasCalmAfterwards, hasTightServer }: Evidence): boolean {
-  if (plan.method === "perform") return reply !== undefined && runs === 1 && plan.behaviour === "answer";
+function wasDone({ plan, reply }: CallRecord, evidence: Evidence): boolean {
+  const { runs, writes, wasCalmAfterwards, hasTightServer, mayRepeat } = evidence;
+  if (isAnswered(plan.method)) {
+    const isMeant = plan.behaviour === "answer" || plan.behaviour === "compute";
+    return reply !== undefined && isMeant && (runs === 1 || (mayRepeat && runs > 1));
+  }
   if (plan.method === "missing" || writes === 0) return false;
   return runs === 1 || plan.behaviour === "garble" || !wasCalmAfterwards || hasTightServer;
 }
@@ -172,12 +200,14 @@ function wasDone({ plan, reply }: CallRecord, { runs, writes, wasCalmAfterwards,
 /** A long message that may not be cut, or that got stuck, a full queue at the client, or more calls at once than the server takes. */
 function wasTooMuch(
   { plan, error }: CallRecord,
-  { runs, writes, faults, hasTinyQueue, hasTightServer }: Evidence,
+  { runs, writes, faults, hasTinyQueue, hasTightServer, mayRepeat }: Evidence,
 ): boolean {
   const isLong = Math.max(plan.requestBytes, plan.replyBytes) > MAX_FRAME_BYTES - FRAME_OVERHEAD_BYTES;
   // A one-way call is not cut up; another one may stop halfway, for longer than it may.
   if (isLong && (plan.method === "note" || faults.size > 0)) return true;
-  if (error?.retry === "never" || runs > 0) return false;
+  // A stream whose peer has stopped to take it.
+  if (plan.method === "pour" && faults.size > 0) return true;
+  if (error?.retry === "never" || (runs > 0 && !mayRepeat)) return false;
   return writes === 0 ? hasTinyQueue : hasTightServer;
 }
 

@@ -121,6 +121,7 @@ class Lane {
   breaksAt: Break | undefined;
   private readonly context: LinkContext;
   private readonly link: Link;
+  private readonly from: Host;
   private readonly to: End;
   private readonly wire: { readonly segment: Segment; readonly atMs: number }[] = [];
   private inFlightBytes = 0;
@@ -128,7 +129,8 @@ class Lane {
   private armed = false;
   private readonly onTimer = (): void => this.arrive();
 
-  constructor(context: LinkContext, link: Link, to: End) {
+  constructor(context: LinkContext, link: Link, from: Host, to: End) {
+    this.from = from;
     this.context = context;
     this.link = link;
     this.to = to;
@@ -157,7 +159,8 @@ class Lane {
     const { world, dice } = this.context;
     const { delayMs, jitterMs, bytesPerMs } = this.link.weather;
     const sendMs = typeof segment === "string" ? 0 : segment.length / bytesPerMs;
-    this.lastAtMs = Math.max(this.lastAtMs, world.now() + delayMs + dice.between(0, jitterMs)) + sendMs;
+    this.lastAtMs =
+      Math.max(this.lastAtMs, world.now() + this.from.aheadMs + delayMs + dice.between(0, jitterMs)) + sendMs;
     this.wire.push({ segment, atMs: this.lastAtMs });
     this.arm();
   }
@@ -224,7 +227,7 @@ export class End implements Pipe {
   /** Joins the two ends. */
   connect(peer: End): void {
     this.peer = peer;
-    this.outgoing = new Lane(this.context, this.link, peer);
+    this.outgoing = new Lane(this.context, this.link, this.host, peer);
   }
 
   /** Makes what this end sends break off after `bytes` more have been delivered. */

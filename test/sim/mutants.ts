@@ -10,6 +10,8 @@ export interface Mutant {
   /** Occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
+  /** The seed to begin with, where one is known that finds it; it only saves time. Default 1. */
+  readonly from?: number;
 }
 
 /** The bugs. */
@@ -236,5 +238,166 @@ export const MUTANTS: readonly Mutant[] = [
     file: "call/stream-endpoint.ts",
     find: "    this.reader.drop(error);\n",
     replace: "    this.reader.drop();\n",
+  },
+  {
+    name: "a worker is lost: the end of a handler is not counted",
+    file: "flow/method-gate.ts",
+    find: "    this.running--;\n",
+    replace: "",
+  },
+  {
+    name: "a call that is cancelled while it waits stays in its backlog",
+    file: "flow/method-gate.ts",
+    find: "    (call.backlog as CallBacklog).remove(call);\n",
+    replace: "    if (isRefused) (call.backlog as CallBacklog).remove(call);\n",
+  },
+  {
+    name: "a flood starves a rare caller: whoever is next gives way, not the longest backlog",
+    file: "flow/method-gate.ts",
+    find: "const victim = this.findLongest() as CallBacklog;",
+    replace: "const victim = this.nextBacklog();",
+    from: 81,
+  },
+  {
+    name: "a backlog is forgotten: its turn is not reset when the gate is empty",
+    file: "flow/method-gate.ts",
+    find: '    for (const backlog of this.later) backlog.turn = "none";\n',
+    replace: "",
+  },
+  {
+    name: "a backlog keeps its turn until it is empty",
+    file: "flow/method-gate.ts",
+    find: 'if (backlog.turn === "later") this.later.push(backlog);',
+    replace: 'if (backlog.turn === "later") this.later.unshift(backlog);',
+    from: 376,
+  },
+  {
+    name: "expired calls are started when a worker is free",
+    file: "transport/incoming-calls.ts",
+    find: "    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n    else this.run(",
+    replace: "    this.run(",
+    from: 204,
+  },
+  {
+    name: "one call more waits than may",
+    file: "flow/method-gate.ts",
+    find: "while (this.waiting > room) this.evict();",
+    replace: "while (this.waiting > room + 1) this.evict();",
+    from: 176,
+  },
+  {
+    name: "one handler more runs than may",
+    file: "flow/method-gate.ts",
+    find: "if (this.running >= this.limit) return false;",
+    replace: "if (this.running > this.limit) return false;",
+  },
+  {
+    name: "one handler more runs than the server may",
+    file: "flow/task-pool.ts",
+    find: "this.ready === 0 && this.running < this.limit",
+    replace: "this.ready === 0 && this.running <= this.limit",
+  },
+  {
+    name: "a worker that becomes free wakes nobody",
+    file: "flow/method-gate.ts",
+    find: "    if (this.pool.waiting > 0) this.pool.onWorkerFree(this);\n",
+    replace: "",
+  },
+  {
+    name: "calls that wait for a token are not woken",
+    file: "flow/method-gate.ts",
+    find: "    if (this.tokenTimer.next === undefined) wheel.add(this.tokenTimer, wheel.tick.now() + waitMs);\n",
+    replace: "",
+  },
+  {
+    name: "a rate is not kept to: tokens are not taken",
+    file: "flow/method-gate.ts",
+    find: "    this.bucket?.take(this.pool.wheel.tick.now());\n",
+    replace: "",
+  },
+  {
+    name: "a change of policy forgets the calls that wait",
+    file: "flow/method-gate.ts",
+    find: "    this.onReplaced?.(policy);\n",
+    replace: "    this.onReplaced?.(policy);\n    this.fresh.length = this.later.length = this.waiting = 0;\n",
+  },
+  {
+    name: "a change of policy wakes nobody",
+    file: "flow/method-gate.ts",
+    find: "    this.onReplaced?.(policy);\n    this.pool.wake(this);\n",
+    replace: "    this.onReplaced?.(policy);\n",
+  },
+  {
+    name: "low priority starves: no leap over the urgent lanes",
+    file: "flow/task-pool.ts",
+    find: "const leaps = ++this.taken % LEAP === 0;",
+    replace: "const leaps = false;",
+    from: 211,
+  },
+  {
+    name: "a refused call is not said to be refused",
+    file: "transport/incoming-calls.ts",
+    find: 'const refused = error.retry === "safe" ? Flag.REFUSED : 0;',
+    replace: "const refused = 0;",
+  },
+  {
+    name: "one-way calls that wait are dropped when their connection is lost",
+    file: "transport/incoming-calls.ts",
+    find: "    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n",
+    replace:
+      "    if (call.isAnswered && !this.session.isOpen) return;\n    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n",
+  },
+  {
+    name: "one-way calls wait beyond their deadline",
+    file: "transport/incoming-call.ts",
+    find: "this.endWaiting(late(",
+    replace: "this.answered || this.endWaiting(late(",
+    from: 44,
+  },
+  {
+    name: "the messages of a stream that waits are lost",
+    file: "transport/incoming-calls.ts",
+    find: "    this.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);\n",
+    replace:
+      "    const call = this.find(readUint32(buf, start + 8));\n    if (call?.backlog === undefined) call?.stream?.onMessage(buf, start, end);\n",
+    from: 272,
+  },
+  {
+    name: "a client's place is lost: the end of a call is not counted",
+    file: "flow/client-gate.ts",
+    find: "    counters.running--;\n",
+    replace: "",
+  },
+  {
+    name: "a client's call that ends lets nobody in",
+    file: "flow/client-gate.ts",
+    find: "    if (this.waiting.size > 0) this.letIn();\n",
+    replace: "",
+  },
+  {
+    name: "a client makes one call more than it may",
+    file: "flow/client-gate.ts",
+    find: "if (this.counters.running >= this.enforced.concurrency) return",
+    replace: "if (this.counters.running > this.enforced.concurrency) return",
+  },
+  {
+    name: "a call that may not run twice is retried though it may have run",
+    file: "call/repeated-call.ts",
+    find: "return isIdempotent(this.method) && !(",
+    replace: "return !(",
+    from: 345,
+  },
+  {
+    name: "retries have no budget",
+    file: "call/repeated-call.ts",
+    find: " || !retries.spend()) return false;",
+    replace: ") return false;",
+    from: 69,
+  },
+  {
+    name: "the pause before a retry never ends",
+    file: "call/repeated-call.ts",
+    find: "    wheel.add(this.pause, at);\n",
+    replace: "",
   },
 ];

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import type { Mutant } from "./mutants.js";
 
 const run = promisify(execFile);
-const HUNT_SEEDS = 400;
+const HUNT_SEEDS = 1_000;
 const HUNT_MS = 100_000;
 const COMPILE = ["--noCheck", "--noResolve", "--ignoreConfig", "--module", "nodenext", "--target", "es2023"];
 
@@ -67,19 +67,19 @@ export class MutantWorkshop {
     await mkdir(dirname(source), { recursive: true });
     await writeFile(source, await this.mutate(mutant));
     await this.compile([...COMPILE, "--rootDir", join(copy, "source"), "--outDir", copy, source]);
-    return await this.simulate(copy, HUNT_SEEDS);
+    return await this.simulate(copy, mutant.from ?? 1, HUNT_SEEDS);
   }
 
   /** Runs seeds on the unchanged simulation: it must find nothing. */
   async control(seeds: number): Promise<Hunt> {
-    return await this.simulate(join(this.folder, "base"), seeds);
+    return await this.simulate(join(this.folder, "base"), 1, seeds);
   }
 
-  private async simulate(copy: string, seeds: number): Promise<Hunt> {
+  private async simulate(copy: string, base: number, seeds: number): Promise<Hunt> {
     const args = [
       join(copy, "test", "sim", "main.js"),
       "--base",
-      "1",
+      String(base),
       "--seeds",
       String(seeds),
       "--stop",

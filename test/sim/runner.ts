@@ -1,6 +1,7 @@
 // Many seeds, one after the other, and what they add up to.
 
 import { Coverage, type CoverageCounts } from "./coverage.js";
+import { type PoolCounts, PoolCoverage } from "./pool-coverage.js";
 import { simulate } from "./simulation.js";
 import { type StreamCounts, StreamCoverage } from "./stream-coverage.js";
 
@@ -24,22 +25,29 @@ export interface Summary {
   coverage: Coverage;
   streamCount: number;
   streams: StreamCoverage;
+  pools: PoolCoverage;
 }
 
 /** A summary as plain data. */
-export type PlainSummary = Omit<Summary, "coverage" | "streams"> & {
+export type PlainSummary = Omit<Summary, "coverage" | "streams" | "pools"> & {
   readonly coverage: CoverageCounts;
   readonly streams: StreamCounts;
+  readonly pools: PoolCounts;
 };
 
 /** What should have been met and was not. */
-export function gapsOf({ coverage, streams }: Summary): string[] {
-  return [...coverage.gaps(), ...streams.gaps()];
+export function gapsOf({ coverage, streams, pools }: Summary): string[] {
+  return [...coverage.gaps(), ...streams.gaps(), ...pools.gaps()];
 }
 
 /** What a summary says, as plain data. */
 export function plain(summary: Summary): PlainSummary {
-  return { ...summary, coverage: summary.coverage.counts, streams: summary.streams.counts };
+  return {
+    ...summary,
+    coverage: summary.coverage.counts,
+    streams: summary.streams.counts,
+    pools: summary.pools.counts,
+  };
 }
 
 /** A summary of nothing. */
@@ -52,6 +60,7 @@ export function newSummary(): Summary {
     coverage: new Coverage(),
     streamCount: 0,
     streams: new StreamCoverage(),
+    pools: new PoolCoverage(),
   };
 }
 
@@ -64,6 +73,7 @@ export function merge(total: Summary, part: PlainSummary): void {
   total.coverage.merge(part.coverage);
   total.streamCount += part.streamCount;
   total.streams.merge(part.streams);
+  total.pools.merge(part.pools);
 }
 
 /**
@@ -86,9 +96,9 @@ export async function runSeeds(
 }
 
 /** The counts, the coverage tables and the seeds that failed. */
-export function summaryText({ runs, calls, streamCount, faults, failed, coverage, streams }: Summary): string {
+export function summaryText({ runs, calls, streamCount, faults, failed, ...tables }: Summary): string {
   const counts = `${runs} runs, ${calls} calls, ${streamCount} streams, ${faults} faults, ${failed.length} failed runs`;
-  const text = `${counts}\n${coverage.toString()}\n${streams.toString()}`;
+  const text = `${counts}\n${tables.coverage}\n${tables.streams}\n${tables.pools}`;
   if (failed.length === 0) return text;
   const more = failed.length > MAX_NAMED_SEEDS ? ` and ${failed.length - MAX_NAMED_SEEDS} more` : "";
   return `${text}\nfailed seeds: ${failed

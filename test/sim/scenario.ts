@@ -3,6 +3,7 @@
 
 import type { Dice } from "./dice.js";
 import { FAULT_KINDS, type FaultKind } from "./faults.js";
+import type { MillMethod } from "./mill.js";
 import type { Behaviour } from "./work.js";
 
 /** Calls are begun and faults come within this time, in milliseconds. */
@@ -48,8 +49,8 @@ export interface CallPlan {
   readonly replyBytes: number;
 }
 
-/** A method of the service, its one-way method, or one that no server has. */
-export type MethodName = "perform" | "note" | "missing";
+/** A method of the service, its one-way method, one that no server has, or one that crowds go to. */
+export type MethodName = "perform" | "note" | "missing" | MillMethod;
 
 /** A signal and when it is aborted. */
 export interface AbortPlan {

@@ -1,18 +1,29 @@
 // One simulated server: a process that can die and come back at the same address. What is left of a dead one is cut off
 // from the network and closed, so that its timers and slabs can be counted.
 
+import type { ServerPolicy } from "../../src/codec/policy.js";
 import { createServer, type Peer, type Server, type ServerStats } from "../../src/index.js";
 import type { Dice } from "./dice.js";
+import { PoolWatch } from "./gate-watch.js";
 import { Host } from "./host.js";
+import { Jams, MILL_METHODS, Mill, type MillMethod, millHandlers, millMethods } from "./mill.js";
 import type { FaultyNetwork } from "./network.js";
 import { MAX_FRAME_BYTES, maxCallsOf, type ServerPlan } from "./scenario.js";
 import { makeCall, newRecord, type StreamRecord } from "./stream-caller.js";
 import { STREAM_STALL_MS, STREAM_WINDOW_BYTES, type StreamPlan } from "./stream-plans.js";
-import { Choir, type Stage } from "./streams.js";
+import { Choir, type Stage, sleep } from "./streams.js";
 import { handlers, type Ledger, Work } from "./work.js";
 
 /** A connection whose grace is over is closed within this time: how long it lingers, and a little. */
 const CLOSING_MS = 1_100;
+
+/** What all processes of a run share. */
+export interface SimShared {
+  readonly network: FaultyNetwork;
+  readonly ledger: Ledger;
+  readonly stage: Stage;
+  readonly complain: (text: string) => void;
+}
 
 /** A server process. */
 export class SimServer {
@@ -29,10 +40,25 @@ export class SimServer {
   private readonly ledger: Ledger;
   private readonly dice: Dice;
   private server: Server | undefined;
+  /** What its handlers wait for. */
+  readonly jams: Jams = new Jams();
+  /** What is in force, for the next incarnation too. */
+  private readonly policies: Record<MillMethod, ServerPolicy>;
+  private watch: PoolWatch | undefined;
+  /** The pools of all incarnations. */
+  private readonly watches: PoolWatch[] = [];
+  private readonly complain: (text: string) => void;
   private readonly closing: Promise<void>[] = [];
 
-  constructor(plan: ServerPlan, network: FaultyNetwork, ledger: Ledger, stage: Stage, dice: Dice) {
+  constructor(
+    plan: ServerPlan,
+    policies: Readonly<Record<MillMethod, ServerPolicy>>,
+    { network, ledger, stage, complain }: SimShared,
+    dice: Dice,
+  ) {
+    this.policies = { ...policies };
     this.plan = plan;
+    this.complain = complain;
     this.stage = stage;
     this.network = network;
     this.ledger = ledger;
@@ -57,6 +83,10 @@ export class SimServer {
     });
     this.server = server;
     server.handle(Work, handlers(this.host, this.ledger)).handle(Choir, this.stage.handlers(this.host));
+    server.handle(Mill, millHandlers(this.host, this.ledger, this.jams));
+    for (const method of MILL_METHODS) server.policies.set(millMethods[method], this.policies[method]);
+    this.watch = new PoolWatch(server, this.host, this.complain);
+    this.watches.push(this.watch);
     await server.listen(this.address);
   }
 
@@ -77,6 +107,21 @@ export class SimServer {
     this.host.setTimer(() => void this.start(), downMs, true);
   }
 
+  /** Replaces the policy of a method; calls may be waiting. */
+  setPolicy(method: MillMethod, policy: ServerPolicy): void {
+    this.policies[method] = policy;
+    this.network.trace.note(`policy ${this.plan.name} ${method} ${JSON.stringify(policy)}`);
+    if (this.server === undefined) return;
+    this.server.policies.set(millMethods[method], policy);
+    this.watch?.onPolicy(millMethods[method].path, policy);
+  }
+
+  /** The handlers of a method wait for so long. */
+  jam(method: MillMethod, forMs: number): void {
+    this.network.trace.note(`jam ${this.plan.name} ${method} for ${forMs.toFixed(1)}`);
+    this.jams.set(method, sleep(this.host, forMs));
+  }
+
   /** Calls a client, over any of its connections; does nothing if it has none. */
   async stream(plan: StreamPlan, client: string): Promise<void> {
     const peers: Peer[] = this.server?.peers().filter(({ id }) => id === client) ?? [];
@@ -87,6 +132,16 @@ export class SimServer {
     this.network.trace.note(`${this.plan.name} begins ${plan.kind} ${plan.nonce}`);
     await makeCall(peer, this.host, this.stage, record);
     this.network.trace.note(`${this.plan.name} ends ${plan.kind} ${plan.nonce} with ${record.code}`);
+  }
+
+  /** After each event: what must always hold. */
+  look(): void {
+    for (const watch of this.watches) watch.look();
+  }
+
+  /** Nothing is under way any more. */
+  checkEmpty(): void {
+    for (const watch of this.watches) watch.checkEmpty();
   }
 
   /** The counters and gauges of the last incarnation. */

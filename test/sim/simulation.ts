@@ -14,7 +14,10 @@ import { StrikeLog } from "./faults.js";
 import type { Host } from "./host.js";
 import { Injector } from "./injector.js";
 import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults, RECOVERY_MS } from "./invariants.js";
+import { isMillMethod } from "./mill.js";
 import { FaultyNetwork } from "./network.js";
+import { findPoolFaults, type PoolCounts, PoolCoverage, poolEndOf } from "./pool-coverage.js";
+import { drawStrains, MIN_FLOOD, type Pressure, type StrainPlan } from "./pressures.js";
 import { findLeftovers } from "./quiet.js";
 import {
   type CallPlan,
@@ -53,6 +56,11 @@ const LAST_STREAM_NONCES = 0x6000_0000;
 /** After everything was closed, what a caller still does for its calls: it goes on reading. */
 const READ_ON_MS = 5_000;
 
+/** The choices of what strains a run do not change its other choices. */
+const STRAIN_DICE = 0x40_0000_0000;
+/** So many violations of a run are kept. */
+const MAX_VIOLATIONS = 200;
+
 /** What a run has shown. */
 export interface RunReport {
   readonly seed: number;
@@ -64,6 +72,7 @@ export interface RunReport {
   readonly violations: readonly string[];
   readonly coverage: CoverageCounts;
   readonly streams: StreamCounts;
+  readonly pools: PoolCounts;
   /** Equal for equal runs. */
   readonly digest: string;
   /** The events, if they were kept. */
@@ -98,18 +107,20 @@ class Run {
   private readonly world = new World();
   private readonly trace: Trace;
   private readonly strikes = new StrikeLog();
-  private readonly ledger = new Ledger(this.world);
-  private readonly stage = new Stage(this.world, (text) => this.complain(text));
+  readonly ledger: Ledger = new Ledger(this.world);
+  readonly stage: Stage = new Stage(this.world, (text) => this.complain(text));
   private readonly requests = new WireTap(REQUEST_MARK);
   private readonly replies = new WireTap(REPLY_MARK);
   private readonly dice: Dice;
   private readonly scenario: Scenario;
-  private readonly network: FaultyNetwork;
+  private readonly strains: StrainPlan;
+  readonly network: FaultyNetwork;
   private readonly servers: SimServer[];
   private readonly clients: SimClient[];
   private readonly violations: string[] = [];
   private readonly coverage = new Coverage();
   private readonly streamCoverage = new StreamCoverage();
+  private readonly poolCoverage = new PoolCoverage();
   private readonly streamPlans: StreamPlan[];
   private nextNonce = EXTRA_NONCES;
 
@@ -117,18 +128,22 @@ class Run {
     this.seed = seed;
     this.dice = new Dice(seed);
     this.scenario = drawScenario(this.dice.fork());
+    this.strains = drawStrains(new Dice(seed + STRAIN_DICE), this.scenario);
     this.trace = new Trace(this.world, keepTrace);
     this.network = new FaultyNetwork(this.world, this.dice.fork(), this.trace, this.strikes);
     this.network.onClientWrite = (pipe, bytes) => this.requests.see(pipe, bytes, this.world.now());
     this.network.onClientArrival = (pipe, bytes) => this.replies.see(pipe, bytes, this.world.now());
     this.servers = this.scenario.servers.map(
-      (plan) => new SimServer(plan, this.network, this.ledger, this.stage, this.dice.fork()),
+      (plan, index) => new SimServer(plan, this.strains.policies[index]!, this, this.dice.fork()),
     );
+    this.world.onEvent = () => this.look();
     this.clients = this.scenario.clients.map((plan) => {
       const addresses = plan.servers.map((index) => this.servers[index]!.address);
-      return new SimClient(plan, addresses, this.network, this.stage, this.dice.fork());
+      return new SimClient(plan, addresses, this, this.dice.fork());
     });
     this.streamPlans = drawStreams(this.dice.fork(), this.scenario);
+    for (const [index, policy] of this.strains.clientPolicies.entries())
+      if (policy !== undefined) this.clients[index]!.setPolicy(policy);
   }
 
   /** Plays all phases. */
@@ -142,9 +157,13 @@ class Run {
     this.checkStreams();
   }
 
-  complain(text: string): void {
-    this.violations.push(text);
+  private look(): void {
+    for (const server of this.servers) server.look();
   }
+
+  readonly complain = (text: string): void => {
+    if (this.violations.length < MAX_VIOLATIONS) this.violations.push(text);
+  };
 
   report(): RunReport {
     return {
@@ -155,6 +174,7 @@ class Run {
       violations: this.violations,
       coverage: this.coverage.counts,
       streams: this.streamCoverage.counts,
+      pools: this.poolCoverage.counts,
       digest: this.trace.digest(),
       trace: this.trace.lines,
     };
@@ -164,12 +184,23 @@ class Run {
     await Promise.all(this.servers.map((server) => server.start()));
     for (const client of this.clients) client.begin();
     new Injector(this.network, this.clients, this.servers, this.dice.fork()).schedule(this.scenario.faults);
+    this.scheduleStrains();
     for (const plan of this.streamPlans) this.callerOf(plan).setTimer(() => this.beginStream(plan), plan.atMs, true);
     await this.world.advance(QUIET_MS);
     for (const client of this.clients) {
       const pending = client.records.filter((record) => record.settled === 0);
       for (const { plan } of pending) this.complain(`call ${plan.nonce} of ${client.plan.name} has not settled`);
     }
+  }
+
+  private scheduleStrains(): void {
+    const { floods, jams, changes, clientChanges } = this.strains;
+    const at = (ms: number, callback: () => void): void => void this.world.setTimer(callback, ms, true);
+    for (const { calls, client } of floods) this.clients[client]!.scheduleCrowd(calls);
+    for (const { server, method, forMs, atMs } of jams) at(atMs, () => this.servers[server]!.jam(method, forMs));
+    for (const { server, method, policy, atMs } of changes)
+      at(atMs, () => this.servers[server]!.setPolicy(method, policy));
+    for (const { client, policy, atMs } of clientChanges) at(atMs, () => this.clients[client]!.setPolicy(policy));
   }
 
   /** The process that makes a streamed call. */
@@ -256,8 +287,10 @@ class Run {
     for (const { host } of [...this.clients, ...this.servers]) {
       if (host.pendingTimers > 0) this.complain(`${host.name} has left ${host.pendingTimers} timers`);
     }
+    for (const client of this.clients) for (const text of client.findGateFaults()) this.complain(text);
     for (const client of this.clients) this.checkStats(client.plan.name, client.channel.stats());
     for (const server of this.servers) this.checkStats(server.plan.name, server.stats());
+    for (const server of this.servers) server.checkEmpty();
     const { leased } = network.slabs;
     if (leased !== 0) this.complain(`${leased} slabs are still leased: ${network.slabs.leaks().join(", ")}`);
   }
@@ -318,11 +351,31 @@ class Run {
   private checkCall(client: SimClient, record: CallRecord): void {
     const evidence = this.evidenceOf(client, record);
     for (const text of findFaults(record, evidence)) this.complain(text);
-    const isPlanned = record.plan.nonce < EXTRA_NONCES;
-    if (record.code !== undefined && isPlanned) this.coverage.add(evidence.faults, record.code);
+    for (const text of findPoolFaults(record, evidence)) this.complain(text);
+    if (record.code === undefined || record.plan.nonce >= EXTRA_NONCES) return;
+    if (isMillMethod(record.plan.method)) this.poolCoverage.add(this.pressuresOn(client, record), poolEndOf(record));
+    else this.coverage.add(evidence.faults, record.code);
   }
 
-  private evidenceOf(client: SimClient, { plan: { nonce }, startMs, endMs }: CallRecord): Evidence {
+  /** What strained the method of a call while it was under way, at any server that it may have gone to. */
+  private pressuresOn(client: SimClient, record: CallRecord): Set<Pressure> {
+    const { floods, jams, changes } = this.strains;
+    const { plan, startMs, endMs } = record;
+    const { servers } = client.plan;
+    const met = (fromMs: number, untilMs: number): boolean => fromMs <= endMs && untilMs >= startMs;
+    const pressures = new Set<Pressure>();
+    for (const { method, calls, atMs, untilMs } of floods)
+      if (method === plan.method && calls.length >= MIN_FLOOD && met(atMs, untilMs + 50)) pressures.add("flood");
+    for (const { method, server, atMs, forMs } of jams)
+      if (method === plan.method && servers.includes(server) && met(atMs, atMs + forMs)) pressures.add("jam");
+    for (const { method, server, atMs } of changes)
+      if (method === plan.method && servers.includes(server) && met(atMs, atMs)) pressures.add("policy");
+    if (plan.behaviour === "compute") pressures.add("compute");
+    if (client.policyOf(plan.method)?.failure === "retry") pressures.add("retry");
+    return pressures;
+  }
+
+  private evidenceOf(client: SimClient, { plan: { nonce, method }, startMs, endMs }: CallRecord): Evidence {
     const { plan, host, closedMs } = client;
     const hasTightServer = plan.servers.some((index) => isTight(this.scenario.servers[index]!));
     return {
@@ -334,9 +387,10 @@ class Run {
       wasCalmBefore: this.strikes.wasCalm(plan.name, startMs - RECOVERY_MS, endMs),
       wasCalmAfterwards: this.strikes.wasCalm(plan.name, startMs, endMs + CANCELLED_WITHIN_MS),
       stalls: host.stalls,
-      hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS,
-      hasTightServer,
-      mayQueue: hasTightServer || (plan.mode === "pooled" && client.wasBusy(startMs, endMs)),
+      hasTinyQueue: plan.maxWaitingCalls === TINY_QUEUE_CALLS || client.policyOf(method) !== undefined,
+      hasTightServer: hasTightServer || isMillMethod(method),
+      mayRepeat: method === "plain" && client.policyOf(method)?.failure === "retry",
+      mayQueue: hasTightServer || isMillMethod(method) || (plan.mode === "pooled" && client.wasBusy(startMs, endMs)),
       closed: endMs >= closedMs,
     };
   }

@@ -7,7 +7,7 @@ import { Method, Service } from "../../src/codec/method.js";
 import { Code, RpcError } from "../../src/codec/status.js";
 import type { Writer } from "../../src/codec/writer.js";
 import type { VirtualClock } from "../../src/testing.js";
-import type { Clock } from "../../src/transport/clock.js";
+import type { Host } from "./host.js";
 
 /** What a handler may be asked to do. */
 export const BEHAVIOURS = [
@@ -16,6 +16,7 @@ export const BEHAVIOURS = [
   "refuse", // an RpcError with a code of its own
   "hang", // nothing until it is cancelled
   "garble", // the request does not decode
+  "compute", // the reply, after `delayMs` in which nothing else runs
 ] as const;
 /** One of the things a handler may be asked to do. */
 export type Behaviour = (typeof BEHAVIOURS)[number];
@@ -49,10 +50,17 @@ export const REFUSAL: Code = Code.FAILED_PRECONDITION;
 const REQUEST_FIXED_BYTES = REQUEST_MARK.length + 13;
 const REPLY_FIXED_BYTES = 8 + REPLY_MARK.length;
 
-const WorkRequestType: MessageType<WorkRequest> = new MessageType("sim.v1.WorkRequest", encodeRequest, decodeRequest);
-const WorkReplyType: MessageType<WorkReply> = new MessageType("sim.v1.WorkReply", encodeReply, decodeReply);
+/** The type of requests. */
+export const WorkRequestType: MessageType<WorkRequest> = new MessageType(
+  "sim.v1.WorkRequest",
+  encodeRequest,
+  decodeRequest,
+);
+/** The type of replies. */
+export const WorkReplyType: MessageType<WorkReply> = new MessageType("sim.v1.WorkReply", encodeReply, decodeReply);
 
-type WorkMethod = Method<WorkRequest, WorkRequest, WorkReply, WorkReply>;
+/** A method of one request and one reply. */
+export type WorkMethod = Method<WorkRequest, WorkRequest, WorkReply, WorkReply>;
 
 const types = { input: WorkRequestType, output: WorkReplyType };
 /** The method that servers serve. */
@@ -115,21 +123,24 @@ export class Ledger {
 }
 
 /** The handlers of one server process. */
-export function handlers(clock: Clock, ledger: Ledger): WorkHandlers {
+export function handlers(host: Host, ledger: Ledger): WorkHandlers {
   const serve: WorkHandlers["perform"] = (request, context) => {
     ledger.begin(request.nonce);
-    const reply = handle(request, clock, context);
+    const reply = handle(request, host, context);
     if (reply instanceof Promise) ledger.track(request.nonce, reply);
     return reply;
   };
   return { perform: serve, note: serve };
 }
 
-function handle(request: WorkRequest, clock: Clock, context: WorkContext): WorkReply | Promise<WorkReply> {
+/** What a request asks for. */
+export function handle(request: WorkRequest, host: Host, context: WorkContext): WorkReply | Promise<WorkReply> {
   if (request.behaviour === "throw") throw new Error(SECRET);
   if (request.behaviour === "refuse") throw new RpcError(REFUSAL, `not today, ${request.nonce}`);
   if (request.behaviour === "hang") return untilAborted(context.signal);
-  return request.delayMs === 0 ? replyTo(request) : replyLater(request, clock, context.signal);
+  if (request.behaviour === "compute") host.spend(request.delayMs);
+  else if (request.delayMs > 0) return replyLater(request, host, context.signal);
+  return replyTo(request);
 }
 
 /** The only right reply. */
@@ -168,17 +179,17 @@ async function untilAborted(signal: AbortSignal): Promise<never> {
 }
 
 /** Replies after the request's delay; gives up when nobody waits any more. */
-function replyLater(request: WorkRequest, clock: Clock, signal: AbortSignal): Promise<WorkReply> {
+function replyLater(request: WorkRequest, host: Host, signal: AbortSignal): Promise<WorkReply> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
-      clock.clearTimer(timer);
+      host.clearTimer(timer);
       reject(signal.reason);
     };
     const onTime = (): void => {
       signal.removeEventListener("abort", onAbort);
       resolve(replyTo(request));
     };
-    const timer = clock.setTimer(onTime, request.delayMs, true);
+    const timer = host.setTimer(onTime, request.delayMs, true);
     signal.addEventListener("abort", onAbort, { once: true });
   });
 }

@@ -10,6 +10,8 @@ const SETTLED: Promise<void> = Promise.resolve();
 export class World extends VirtualClock {
   private immediates = 0;
   private waiting: (() => void) | undefined;
+  /** Called after each event, when all that it has left behind has run out. */
+  onEvent: () => void = () => undefined;
 
   override endOfTick(callback: () => void): void {
     void SETTLED.then(() => process.nextTick(callback));
@@ -28,6 +30,8 @@ export class World extends VirtualClock {
     const { waiting } = this;
     this.immediates--;
     this.waiting = undefined;
-    waiting?.();
+    if (waiting === undefined) return;
+    this.onEvent();
+    waiting();
   };
 }
