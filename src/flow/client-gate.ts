@@ -160,7 +160,7 @@ export class ClientGate implements CallHolder {
 
   /** An attempt has ended, with `error` or well: what the throttle learns from. */
   observe(error: RpcError | undefined): void {
-    if (this.throttle !== undefined && !isRefusal(error)) this.throttle.accepted();
+    this.throttle?.observe(!isRefusal(error));
   }
 
   /** Fails every call that waits. */

@@ -1,7 +1,7 @@
 // Client-side throttling as in Google's "Site Reliability Engineering", chapter 21: a client whose calls are mostly
 // refused rejects some of them itself, because a refusal costs a server that has too much to do already. One for each
 // method of a channel. Locally rejected calls count as requests, so that what is let through settles at twice what the
-// server accepts.
+// server accepts. A call that is made counts when it ends: what is under way, or never left, tells nothing about the server.
 
 import type { Clock, Random } from "../transport/clock.js";
 import { WindowCount } from "./window-count.js";
@@ -33,15 +33,18 @@ export class Throttle {
     return Math.min(MAX_THROTTLE, Math.max(0, excess / (requests + 1)));
   }
 
-  /** Whether the next call, which counts, may be made. */
+  /** Whether the next call may be made; one that may not counts. */
   admits(): boolean {
     const { probability } = this;
+    if (probability === 0 || this.random() >= probability) return true;
     this.requests.add(this.clock.now());
-    return probability === 0 || this.random() >= probability;
+    return false;
   }
 
-  /** A call that was made was not refused by the server, whatever else became of it. */
-  accepted(): void {
-    this.accepts.add(this.clock.now());
+  /** A call that was made has ended: `isAccepted` unless the server has refused it, whatever else became of it. */
+  observe(isAccepted: boolean): void {
+    const now = this.clock.now();
+    this.requests.add(now);
+    if (isAccepted) this.accepts.add(now);
   }
 }

@@ -388,6 +388,47 @@ describe("throttle", () => {
   });
 });
 
+describe("throttle looks at what the server has answered, not", () => {
+  it("at calls that are under way", async () => {
+    const [channel, held] = await start({ random: () => 0 });
+    channel.policies.set(jobs.run, { throttle: true });
+    const calls = Array.from({ length: 50 }, () => channel.unary(jobs.run, {}));
+    await settle();
+    held.release();
+    expect(await rig.current.now(Promise.all(calls))).toHaveLength(50);
+    expect(statsOf(channel, jobs.run)).toMatchObject({ succeeded: 50, rejected: {} });
+  });
+
+  it("at calls that found no room here", async () => {
+    const [channel, held] = await start({ random: () => 0 });
+    channel.policies.set(jobs.run, { throttle: true, concurrency: 1, overflow: "reject" });
+    const first = channel.unary(jobs.run, {});
+    for (let i = 0; i < 20; i++)
+      expect((await rig.current.now(failure(channel.unary(jobs.run, {})))).message).toContain("limit 1");
+    held.release();
+    await rig.current.now(first);
+    const next = channel.unary(jobs.run, {});
+    await settle();
+    held.release();
+    await rig.current.now(next);
+    expect(statsOf(channel, jobs.run)).toMatchObject({ succeeded: 2, rejected: { concurrency: 20 } });
+  });
+
+  it("at calls that were given up while they waited here", async () => {
+    const [channel, held] = await start({ random: () => 0 });
+    channel.policies.set(jobs.run, { throttle: true, concurrency: 1 });
+    const first = channel.unary(jobs.run, {}, { timeoutMs: 1_000 });
+    const late = Array.from({ length: 20 }, () => failure(channel.unary(jobs.run, {}, { timeoutMs: 10 })));
+    await rig.current.after(10, Promise.all(late));
+    held.release();
+    await rig.current.now(first);
+    const next = channel.unary(jobs.run, {});
+    await settle();
+    held.release();
+    await rig.current.now(next);
+  });
+});
+
 it("a peer's calls are under policies of their own", async () => {
   const server = await rig.current.serve();
   const held = new HeldJobs();

@@ -98,10 +98,11 @@ describe("Throttle", () => {
     const throttle = new Throttle(new VirtualClock(), () => 0);
     for (let i = 0; i < 10; i++) {
       expect(throttle.admits()).toBe(true);
-      if (i % 2 === 0) throttle.accepted();
+      throttle.observe(i % 2 === 0);
     }
     expect(throttle.probability).toBe(0);
     expect(throttle.admits()).toBe(true);
+    throttle.observe(false);
     expect(throttle.probability).toBeCloseTo(1 / 12, 10);
     expect(throttle.admits()).toBe(false);
   });
@@ -109,7 +110,10 @@ describe("Throttle", () => {
   it("lets a quarter through when nothing is accepted, and everything after two quiet minutes", async () => {
     const clock = new VirtualClock();
     const throttle = new Throttle(clock, () => MAX_THROTTLE);
-    for (let i = 0; i < 1_000; i++) expect(throttle.admits()).toBe(true);
+    for (let i = 0; i < 1_000; i++) {
+      expect(throttle.admits()).toBe(true);
+      throttle.observe(false);
+    }
     expect(throttle.probability).toBe(MAX_THROTTLE);
     await clock.advance(126_001);
     expect(throttle.probability).toBe(0);
