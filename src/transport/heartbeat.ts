@@ -73,10 +73,11 @@ export class Heartbeat extends Timer {
     if (session.isReadingPaused) {
       this.onBytes(now);
     } else if (this.pingSentAt === undefined) {
-      if (now - this.lastReadAt < this.intervalMs()) return;
+      // As `nextLook` adds them: the difference may be rounded to less than the interval.
+      if (now < this.lastReadAt + this.intervalMs()) return;
       this.pingSentAt = now;
       session.ping();
-    } else if (now - this.pingSentAt >= session.limits.heartbeatTimeoutMs) {
+    } else if (now >= this.pingSentAt + session.limits.heartbeatTimeoutMs) {
       const silentMs = Math.round(now - this.lastReadAt);
       session.fatal(CloseReason.HEARTBEAT_TIMEOUT, `nothing was received for ${silentMs} ms, nor an answer to a ping`);
       session.abort();

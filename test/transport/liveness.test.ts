@@ -46,6 +46,16 @@ describe("the heartbeat", () => {
     expect(channel.stats()).toMatchObject({ connectionsOpened: 1, connections: 1 });
   });
 
+  it("looks once when the time has come, at whatever fraction of a millisecond", async () => {
+    const peers = await quietServer();
+    // 30,000 ms later it is 29,999.999999999996 ms later.
+    await pass(2_768.0047056);
+    rig.current.connect();
+    await pass(30_000);
+    await pass(1);
+    expect(peers[0]?.pings).toHaveLength(1);
+  });
+
   it("finds an idle peer dead that does not answer, 5 s after the ping, by name", async () => {
     const peers = await quietServer();
     const channel = rig.current.connect();
