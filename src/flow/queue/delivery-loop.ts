@@ -222,7 +222,7 @@ export class DeliveryLoop {
       error = errorOf(thrown);
     }
     const isCurrent = generation === this.generation;
-    if (error === undefined) this.onDelivered(task, delivery, isCurrent);
+    if (error === undefined) await this.onDelivered(task, delivery, generation);
     else if (this.isDead(task, error)) await this.bury(task, delivery, error, generation);
     else this.onFailed(task, delivery, error, isCurrent);
     this.underWay--;
@@ -235,11 +235,15 @@ export class DeliveryLoop {
     return isHopeless(error) || record.failures + 1 >= this.settings.maxAttempts;
   }
 
-  private onDelivered({ record }: Task, delivery: Delivery, isCurrent: boolean): void {
+  /**
+   * Its place is free, and the next of its key may go, once the removal has been handed to the system: so no more calls are delivered
+   * again after a kill than may be under way, and none of them behind one that came later.
+   */
+  private async onDelivered({ record }: Task, delivery: Delivery, generation: number): Promise<void> {
     this.outages = 0;
     this.counters.delivered++;
-    this.queue.remove(record.sequence);
-    if (isCurrent) this.leaveLine(record.key);
+    await this.queue.remove(record.sequence);
+    if (generation === this.generation) this.leaveLine(record.key);
     this.surroundings.hooks.delivered?.(delivery);
   }
 

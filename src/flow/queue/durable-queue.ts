@@ -113,9 +113,6 @@ export class DurableQueue {
   /** Counts `start` and `stop`: what an older one began is void. */
   private era = 0;
   private isClosed = false;
-  /** Calls that are on their way to the disk. */
-  private pendingCalls = 0;
-  private pendingBytes = 0;
   private stored = 0;
   private refused = 0;
 
@@ -228,18 +225,10 @@ export class DurableQueue {
   }
 
   private async append(queue: StoredQueue, record: RecordInit): Promise<void> {
-    const bytes = recordBytes(record);
     this.checkRecord(record);
-    this.checkRoom(queue, bytes);
-    this.pendingCalls++;
-    this.pendingBytes += bytes;
-    try {
-      const sequence = await queue.append(record);
-      this.loop?.offer({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
-    } finally {
-      this.pendingCalls--;
-      this.pendingBytes -= bytes;
-    }
+    this.checkRoom(queue, recordBytes(record));
+    const sequence = await queue.append(record);
+    this.loop?.offer({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
   }
 
   private checkRecord({ callId, path, key, payload }: RecordInit): void {
@@ -251,10 +240,10 @@ export class DurableQueue {
   }
 
   private checkRoom(queue: StoredQueue, more: number): void {
-    const { depth, bytes, dead, deadBytes } = queue.counts();
+    const { depth, bytes, dead, deadBytes, pending, pendingBytes } = queue.counts();
     const { maxCalls, maxBytes } = this.settings;
-    const calls = depth + dead + this.pendingCalls;
-    const total = bytes + deadBytes + this.pendingBytes;
+    const calls = depth + dead + pending;
+    const total = bytes + deadBytes + pendingBytes;
     const letters = dead > 0 ? `, ${dead} of them dead letters` : "";
     if (calls >= maxCalls) throw this.refusal(`${calls} calls in it${letters}, limit ${maxCalls}`, "safe");
     if (total + more > maxBytes) throw this.refusal(`${total} bytes in it, limit ${maxBytes}`, "safe");

@@ -11,7 +11,16 @@ import { type Recovered, recover } from "./log-recovery.js";
 import { LogWriter } from "./log-writer.js";
 import { type Segment, State } from "./segment.js";
 import type { ReadPlan, SegmentList } from "./segment-list.js";
-import type { Death, ReadLimits, RecordInit, RecordState, StoredCounts, StoredQueue, StoredRecord } from "./store.js";
+import {
+  type Death,
+  type ReadLimits,
+  type RecordInit,
+  type RecordState,
+  recordBytes,
+  type StoredCounts,
+  type StoredQueue,
+  type StoredRecord,
+} from "./store.js";
 
 /** What a queue on disk is opened with. */
 export interface LogQueueInit {
@@ -48,6 +57,8 @@ class LogQueue implements StoredQueue {
   private readonly compactor: Compactor;
   private readonly run: number;
   private nextSequence: number;
+  private pending = 0;
+  private pendingBytes = 0;
   private isClosed = false;
 
   constructor(name: string, init: LogQueueInit, { list, run, nextSequence, nextNumber }: Recovered) {
@@ -73,7 +84,15 @@ class LogQueue implements StoredQueue {
   }
 
   async append(record: RecordInit): Promise<number> {
-    return await this.write(record, { replaces: 0, failures: 0, death: undefined });
+    const bytes = recordBytes(record);
+    this.countPending(bytes, 1);
+    const place = { replaces: 0, failures: 0, death: undefined };
+    try {
+      return await this.write(record, place, () => this.countPending(bytes, -1));
+    } catch (error) {
+      this.countPending(bytes, -1);
+      throw error;
+    }
   }
 
   async read(state: RecordState, after: number, limits: ReadLimits): Promise<StoredRecord[]> {
@@ -90,12 +109,11 @@ class LogQueue implements StoredQueue {
     return records.filter((record) => record !== undefined);
   }
 
-  remove(sequence: number): void {
-    if (this.isClosed) return;
-    const segment = this.list.remove(sequence);
+  async remove(sequence: number): Promise<void> {
+    const segment = this.isClosed ? undefined : this.list.remove(sequence);
     if (segment === undefined) return;
-    this.writer.note(encodeNote(Kind.REMOVE, sequence));
     this.onGarbage(segment);
+    await this.writer.note(encodeNote(Kind.REMOVE, sequence));
   }
 
   fail(sequence: number): void {
@@ -115,7 +133,8 @@ class LogQueue implements StoredQueue {
   }
 
   counts(): StoredCounts {
-    return this.list.counts();
+    const { pending, pendingBytes } = this;
+    return { ...this.list.counts(), pending, pendingBytes };
   }
 
   flush(): Promise<void> {
@@ -131,13 +150,23 @@ class LogQueue implements StoredQueue {
     this.init.onClose();
   }
 
-  private async write(record: RecordInit, place: Omit<RecordPlace, "sequence" | "run">): Promise<number> {
+  private countPending(bytes: number, sign: 1 | -1): void {
+    this.pending += sign;
+    this.pendingBytes += sign * bytes;
+  }
+
+  private async write(
+    record: RecordInit,
+    place: Omit<RecordPlace, "sequence" | "run">,
+    onDurable: () => void = () => {},
+  ): Promise<number> {
     const sequence = this.nextSequence++;
     const entry = encodeRecord(record, { ...place, sequence, run: this.run });
     await this.writer.append(entry, (segment, offset) => {
       const replaced = this.list.remove(place.replaces);
       this.list.add(segment, sequence, entry, offset, place.failures);
       if (replaced !== undefined) this.onGarbage(replaced);
+      onDurable();
     });
     return sequence;
   }

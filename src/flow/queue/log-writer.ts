@@ -23,8 +23,10 @@ const NOTE_RETRY_MS = 1_000;
 interface Pending {
   /** Nothing: only to be synced. */
   readonly entry: Buffer | undefined;
-  /** Undefined for a note: nobody waits for it. */
+  /** Undefined for a note: nobody waits until it is on disk. */
   readonly waiter: Waiter | undefined;
+  /** The system has taken it, or could not; called once. */
+  onWritten?: (() => void) | undefined;
 }
 
 interface Waiter {
@@ -76,9 +78,10 @@ export class LogWriter {
     return this.active;
   }
 
-  /** Writes a note, some time soon. */
-  note(entry: Buffer): void {
-    if (!this.isClosed) this.push({ entry, waiter: undefined });
+  /** Writes a note; resolves when the system has taken it, or for the first time could not. */
+  note(entry: Buffer): Promise<void> {
+    if (this.isClosed) return Promise.resolve();
+    return new Promise((onWritten) => this.push({ entry, waiter: undefined, onWritten }));
   }
 
   /** Writes an entry and syncs; `onDurable` is called before the promise resolves. */
@@ -237,10 +240,11 @@ export class LogWriter {
   }
 
   private settle(group: readonly Pending[], segment: Segment): void {
-    for (const { entry, waiter } of group) {
+    for (const { entry, waiter, onWritten } of group) {
       const offset = segment.bytes;
       segment.bytes += entry?.length ?? 0;
       waiter?.onDurable(segment, offset);
+      onWritten?.();
     }
   }
 
@@ -270,7 +274,11 @@ export class LogWriter {
     const error = this.errorOf(cause, retry);
     const notes = group.filter(({ waiter }) => waiter === undefined);
     this.pending = [...notes, ...this.pending];
-    for (const { waiter } of group) waiter?.onFailed(error);
+    for (const each of group) {
+      each.waiter?.onFailed(error);
+      each.onWritten?.();
+      each.onWritten = undefined;
+    }
     if (this.pending.some(({ waiter }) => waiter !== undefined)) return true;
     if (!this.isClosed && this.pending.length > 0) this.setTimer(NOTE_RETRY_MS, () => this.kick());
     return false;

@@ -80,11 +80,8 @@ class MemoryQueue implements StoredQueue {
     });
   }
 
-  remove(sequence: number): void {
-    const record = this.open(sequence);
-    if (record === undefined) return;
-    this.shelf[stateOf(record)].add(record, -1);
-    this.shelf.records.delete(sequence);
+  async remove(sequence: number): Promise<void> {
+    this.drop(sequence);
   }
 
   fail(sequence: number): void {
@@ -109,6 +106,8 @@ class MemoryQueue implements StoredQueue {
       bytes: alive.bytes,
       dead: dead.count,
       deadBytes: dead.bytes,
+      pending: 0,
+      pendingBytes: 0,
       oldestAt,
       lastSequence,
     };
@@ -127,8 +126,15 @@ class MemoryQueue implements StoredQueue {
 
   /** Puts a record behind all others, in another state. */
   private move(record: StoredRecord, failures: number, death: Death | undefined): Held {
-    this.remove(record.sequence);
+    this.drop(record.sequence);
     return this.add({ ...record, sequence: ++this.shelf.lastSequence, failures, death });
+  }
+
+  private drop(sequence: number): void {
+    const record = this.open(sequence);
+    if (record === undefined) return;
+    this.shelf[stateOf(record)].add(record, -1);
+    this.shelf.records.delete(sequence);
   }
 
   private add(record: Held): Held {

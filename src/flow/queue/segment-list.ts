@@ -103,6 +103,7 @@ export class SegmentList {
     if (this.oldestSegment === segment) this.oldestSegment = undefined;
   }
 
+  /** What is counted here: all but what is on its way. */
   counts(): StoredCounts {
     const [, alive, dead] = this.tallies;
     return {
@@ -110,6 +111,8 @@ export class SegmentList {
       bytes: alive.bytes,
       dead: dead.count,
       deadBytes: dead.bytes,
+      pending: 0,
+      pendingBytes: 0,
       oldestAt: alive.count === 0 ? undefined : this.oldestAt(),
       lastSequence: this.lastSequence,
     };

@@ -43,7 +43,7 @@ export interface StoredRecord extends RecordInit {
   readonly death: Death | undefined;
 }
 
-/** Counts of one queue, dead letters apart. */
+/** Counts of one queue; no record is in two of them. */
 export interface StoredCounts {
   /** Records to be delivered. */
   readonly depth: number;
@@ -52,6 +52,9 @@ export interface StoredCounts {
   /** Dead letters. */
   readonly dead: number;
   readonly deadBytes: number;
+  /** Records that are being appended, and not among the others yet. */
+  readonly pending: number;
+  readonly pendingBytes: number;
   /** When the first record to be delivered was put, in milliseconds since 1970; undefined in an empty queue. */
   readonly oldestAt: number | undefined;
   /** The sequence of the last record that is durable; 0 before the first. */
@@ -68,7 +71,7 @@ export interface ReadLimits {
 /** Which records: those to be delivered, or the dead letters. */
 export type RecordState = "alive" | "dead";
 
-/** One queue of a store. What returns nothing acts at once, and does nothing once the queue is closed. */
+/** One queue of a store. What cannot fail (`remove`, `fail`) acts at once, and does nothing once the queue is closed. */
 export interface StoredQueue {
   readonly name: string;
 
@@ -85,8 +88,11 @@ export interface StoredQueue {
   /** The records with these sequences, in this order, without those that are gone. */
   get(sequences: readonly number[]): Promise<StoredRecord[]>;
 
-  /** Takes a record out for good: it was delivered, or nobody wants it. Lazily durable. */
-  remove(sequence: number): void;
+  /**
+   * Takes a record out for good: it was delivered, or nobody wants it. Resolves once that survives the end of this process, or could not be
+   * written yet; never rejects. Only a failure of the machine may undo it, for a second.
+   */
+  remove(sequence: number): Promise<void>;
 
   /** Notes that an attempt has failed. Lazily durable. */
   fail(sequence: number): void;
