@@ -9,6 +9,7 @@ import { type SlabPool, sharedSlabs } from "../codec/slab.js";
 import { Code, localError } from "../codec/status.js";
 import type { Logger } from "../flow/logger.js";
 import type { QueueStore } from "../flow/queue/store.js";
+import { checkDefaultPolicy } from "../flow/server-policy.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
 import { checkCompression } from "../transport/compress.js";
 import type { Network } from "../transport/pipe.js";
@@ -140,7 +141,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     initialBackoffMs: checkLimit("initialBackoffMs", given.initialBackoffMs ?? 50, 1, 600_000),
     maxBackoffMs: checkLimit("maxBackoffMs", given.maxBackoffMs ?? 5_000, 1, 600_000),
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? LIMITS.maxCallsPerConnection[0], 1, 16_777_216),
-    handlerPolicy: given.handlerPolicy ?? {},
+    handlerPolicy: checkDefaultPolicy("handlerPolicy", given.handlerPolicy ?? {}),
     interceptors: given.interceptors ?? [],
     forwardMetadata: given.forwardMetadata ?? FORWARDED_METADATA,
     handlerInterceptors: given.handlerInterceptors ?? [],

@@ -314,7 +314,7 @@ export class MethodGate implements Gate {
     this.standing.onRefused();
     if (this.answersRefused) this.counters.logged++;
     else this.counters.reject(reason);
-    const retryAfterMs = Math.max(leastMs, this.standing.estimateMs(this.waiting));
+    const retryAfterMs = Math.max(leastMs, this.standing.estimateMs(this.pool.wheel.tick.now(), this.waiting));
     return refusalError(`${text}; retry after ${retryAfterMs} ms`, retryAfterMs);
   }
 }

@@ -18,6 +18,8 @@ const STANDING_TARGETS = 1.5;
 const LONGEST_MS = 15_000;
 /** How much a call changes the average of how long calls may wait. */
 const SMOOTHING = 0.05;
+/** What is told of how soon a queue moves while nothing is known of it, in milliseconds. */
+const UNKNOWN_MS = 100;
 /** However slow a method is, so many of its calls may wait. */
 const MIN_ROOM = 4;
 
@@ -25,7 +27,10 @@ const MIN_ROOM = 4;
 export class StandingQueue {
   private standing = false;
   private allowedMs = 0;
+  private intervalStart = Number.NEGATIVE_INFINITY;
   private intervalEnd = Number.NEGATIVE_INFINITY;
+  /** Since when `startedBefore` and `started` were counted. */
+  private countedSince = 0;
   /** The fewest calls that waited in this interval. */
   private fewest = 0;
   private started = 0;
@@ -47,10 +52,16 @@ export class StandingQueue {
     return this.allowedMs * TARGET_SHARE * STANDING_TARGETS;
   }
 
-  /** How long the next of `waiting` calls would wait, in milliseconds, by how many were started of late; at least 1. */
-  estimateMs(waiting: number): number {
-    const interval = this.allowedMs * INTERVAL_SHARE;
-    return Math.ceil(Math.max(1, Math.min(interval, (waiting * interval) / Math.max(1, this.startedBefore))));
+  /**
+   * How long the next of `waiting` calls would wait, in milliseconds, by how many were started of late; at least 1. It is no
+   * more than a call may wait: by then all that wait now have been started or refused.
+   */
+  estimateMs(now: number, waiting: number): number {
+    if (waiting === 0) return 1;
+    const started = this.startedBefore + this.started;
+    const spanMs = now - this.countedSince;
+    const estimate = started > 0 ? (waiting * spanMs) / started : Math.max(UNKNOWN_MS, spanMs);
+    return Math.ceil(Math.max(1, Math.min(this.allowedMs, estimate)));
   }
 
   /** A call begins to wait beside `waiting` others; it may do so for `allowedMs`. */
@@ -85,6 +96,8 @@ export class StandingQueue {
     this.startedBefore = isStale ? 0 : this.started;
     this.started = this.refused = 0;
     this.fewest = isStale ? 0 : Number.POSITIVE_INFINITY;
+    this.countedSince = isStale ? now : this.intervalStart;
+    this.intervalStart = now;
     this.intervalEnd = now + interval;
   }
 }

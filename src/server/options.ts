@@ -7,6 +7,7 @@ import type { PeerPolicy } from "../call/peer.js";
 import type { Compression } from "../codec/compression.js";
 import type { ServerPolicy } from "../codec/policy.js";
 import { type SlabPool, sharedSlabs } from "../codec/slab.js";
+import { checkDefaultPolicy } from "../flow/server-policy.js";
 import { type Clock, type Random, systemClock } from "../transport/clock.js";
 import { checkCompression } from "../transport/compress.js";
 import type { Network } from "../transport/pipe.js";
@@ -99,7 +100,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     connectionAgeGraceMs: checkLimit("connectionAgeGraceMs", given.connectionAgeGraceMs ?? 10_000, 0, 86_400_000),
     random: given.random ?? Math.random,
     maxCalls: checkLimit("maxCalls", given.maxCalls ?? 65_536, 1, 16_777_216),
-    policy: given.policy ?? {},
+    policy: checkDefaultPolicy("policy", given.policy ?? {}),
     interceptors: given.interceptors ?? [],
     calls: {
       timeoutMs: checkLimit("timeoutMs", given.timeoutMs ?? 30_000, 1, Number.POSITIVE_INFINITY),

@@ -158,6 +158,28 @@ describe("a queue", () => {
     expect(server.stats().waiting).toBe(8);
   });
 
+  it("that is full at once tells callers of a short time while it does not know better, then of the time it takes", async () => {
+    const { clock } = rig.current;
+    const handle = (request: Message): Promise<Message> =>
+      new Promise((resolve) => clock.setTimer(() => resolve(request), 5, false));
+    await rig.current.serve({ echo: handle }, { maxCalls: 10, policy: { queue: 100 } });
+    const client = rig.current.client();
+    await rig.current.after(10, client.echo({}));
+    const told: (number | undefined)[] = [];
+    const call = (): void => void client.echo({}).catch(({ retryAfterMs }: RpcError) => told.push(retryAfterMs));
+    for (let i = 0; i < 120; i++) call();
+    await clock.advance(0);
+    expect(told).toEqual(Array.from({ length: 10 }, () => 100));
+    await clock.advance(20);
+    told.length = 0;
+    for (let i = 0; i < 60; i++) call();
+    await clock.advance(0);
+    // Ten calls every 5 ms: the hundred take 50 ms.
+    expect(told.length).toBeGreaterThan(0);
+    for (const ms of told) expect(Math.abs((ms ?? 0) - 50)).toBeLessThanOrEqual(15);
+    await clock.advance(1_000);
+  });
+
   it("of length 0 refuses nothing while a worker is free, though others hold the loop", async () => {
     const server = await rig.current.serve({
       echo(request) {
@@ -225,6 +247,14 @@ function allOf(service: Service<EchoHandlers>): EchoHandlers {
 }
 
 describe("a server", () => {
+  it("has no policy for every method that no method can have", () => {
+    expect(() => rig.current.createServer({}, { policy: { concurrency: 0 } })).toThrow(
+      /policy: concurrency is from 1 to 16777216; 0 is not/,
+    );
+    expect(() => rig.current.createServer({}, { policy: { batch: {} } })).toThrow(/policy: batch is for a method/);
+    expect(() => rig.current.connect({ handlerPolicy: { rate: -1 } })).toThrow(/handlerPolicy: rate/);
+  });
+
   it("that is closed starts no one-way call any more, and leaves no timer", async () => {
     let noted = 0;
     const server = await rig.current.serve({ note: () => ({ noted: noted++ }) }, { maxCalls: 1 });
