@@ -208,7 +208,7 @@ function wasTooMuch(
   // A stream whose peer has stopped to take it.
   if (plan.method === "pour" && faults.size > 0) return true;
   if (error?.retry === "never" || (runs > 0 && !mayRepeat)) return false;
-  return writes === 0 ? hasTinyQueue : hasTightServer;
+  return mayHaveLeft(plan, writes) ? hasTightServer : hasTinyQueue;
 }
 
 /** Not before its time; and if nothing was wrong, only because the handler takes longer than the caller waits. */
@@ -222,7 +222,12 @@ function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { wasCalmB
 function couldNotBeServed(record: CallRecord, { faults, writes, closed }: Evidence): boolean {
   if (closed || !record.waitsForReady) return true;
   const onlyDrained = faults.size === 1 && faults.has("drain");
-  return writes > 0 && faults.size > 0 && !(onlyDrained && wasQuick(record));
+  return mayHaveLeft(record.plan, writes) && faults.size > 0 && !(onlyDrained && wasQuick(record));
+}
+
+/** The request of a stream of requests leaves before its first message, which is what is seen on the wire. */
+function mayHaveLeft({ method }: CallPlan, writes: number): boolean {
+  return writes > 0 || method === "pour";
 }
 
 /** A call that a drain has time for, and that was not waiting behind a large message. */

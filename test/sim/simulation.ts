@@ -56,6 +56,8 @@ const LAST_STREAM_NONCES = 0x6000_0000;
 /** After everything was closed, what a caller still does for its calls: it goes on reading. */
 const READ_ON_MS = 5_000;
 
+/** A crowd whose calls compute is done with after this long, in milliseconds. */
+const COMPUTED_MS = 2_000;
 /** The choices of what strains a run do not change its other choices. */
 const STRAIN_DICE = 0x40_0000_0000;
 /** So many violations of a run are kept. */
@@ -341,6 +343,7 @@ class Run {
       mayQueue: isFromServer
         ? client.servesFew
         : hasTightServer ||
+          this.wasComputing(startMs, endMs) ||
           maxWaitingCalls === TINY_QUEUE_CALLS ||
           (mode === "pooled" && client.wasBusy(startMs, endMs)),
       isPicky: isFromServer ? mode !== "pipelined" : !waitForReady,
@@ -355,6 +358,13 @@ class Run {
     if (record.code === undefined || record.plan.nonce >= EXTRA_NONCES) return;
     if (isMillMethod(record.plan.method)) this.poolCoverage.add(this.pressuresOn(client, record), poolEndOf(record));
     else this.coverage.add(evidence.faults, record.code);
+  }
+
+  /** True if the event loop of a server may have been held between two times: then any call may have to wait for a turn. */
+  private wasComputing(fromMs: number, untilMs: number): boolean {
+    return this.strains.floods.some(
+      ({ computes, atMs, untilMs: lastMs }) => computes && atMs <= untilMs && lastMs + COMPUTED_MS >= fromMs,
+    );
   }
 
   /** What strained the method of a call while it was under way, at any server that it may have gone to. */
@@ -377,7 +387,8 @@ class Run {
 
   private evidenceOf(client: SimClient, { plan: { nonce, method }, startMs, endMs }: CallRecord): Evidence {
     const { plan, host, closedMs } = client;
-    const hasTightServer = plan.servers.some((index) => isTight(this.scenario.servers[index]!));
+    const hasTightServer =
+      plan.servers.some((index) => isTight(this.scenario.servers[index]!)) || this.wasComputing(startMs, endMs);
     return {
       runs: this.ledger.runsOf(nonce),
       handlerEndMs: this.ledger.endOf(nonce),
