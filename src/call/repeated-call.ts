@@ -317,11 +317,25 @@ export class HedgedCall extends RepeatedCall {
 
 /** `failure: QUEUE`: what may succeed later is stored. */
 export class StorableCall extends RepeatedCall {
+  /** One that waits for room has made no attempt that could fail; it is stored when nothing else is left. */
+  override fail(error: RpcError): void {
+    const isWaiting = !this.isSettled && this.holder === this.gate;
+    if (isWaiting && this.mayStore(error)) {
+      this.gate.release(this);
+      this.holder = undefined;
+      this.store();
+    } else super.fail(error);
+  }
+
   protected override goesOn(error: RpcError): boolean {
-    if (this.gate.limits.queueName === undefined || !mayFareBetter(error)) return false;
+    if (!this.mayStore(error)) return false;
     this.leave();
     this.store();
     return true;
+  }
+
+  private mayStore(error: RpcError): boolean {
+    return this.gate.limits.queueName !== undefined && mayFareBetter(error);
   }
 }
 

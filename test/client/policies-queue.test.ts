@@ -183,6 +183,29 @@ it("stores the calls that wait for a connection when the channel is closed", asy
   expect(await store.names()).toEqual(["reports"]);
 });
 
+it("failure: QUEUE stores a call whose time is over while it waits for room, or whose channel is closed then", async () => {
+  const store = memoryQueueStore();
+  const [channel, held] = await start({ queues: store });
+  channel.policies.set(jobs.report, { ...FAILURE, concurrency: 1 });
+  const first = report(channel, 1);
+  const late = channel.unary(jobs.report, { id: 2n }, { timeoutMs: 50 });
+  const controller = new AbortController();
+  const givenUp = failure(channel.unary(jobs.report, { id: 3n }, { signal: controller.signal }));
+  const waiting = report(channel, 4);
+  await rig.current.clock.advance(0);
+  controller.abort();
+  expect((await rig.current.now(givenUp)).code).toBe(Code.CANCELLED);
+  expect(await rig.current.after(50, late)).toEqual({});
+  expect(statsOf(channel, jobs.report)).toMatchObject({ queued: 1, failed: 1, waiting: 2, running: 1 });
+  const closed = channel.close({ graceMs: 100 });
+  expect(await rig.current.now(waiting)).toEqual({});
+  expect(statsOf(channel, jobs.report)).toMatchObject({ queued: 2, waiting: 0 });
+  held.release();
+  await rig.current.now(first);
+  await rig.current.after(2_000, closed);
+  expect(await store.names()).toEqual(["reports"]);
+});
+
 it("fails a call that must be stored where there is no store, and says what to pass", async () => {
   const held = new HeldJobs();
   (await rig.current.serve()).handle(Jobs, held.handlers);
