@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { compress } from "../../src/codec/compression.js";
 import { Code, Method, type RpcError, type Server, type ServerPolicy, Service } from "../../src/index.js";
 import { Empty } from "../../src/runtime.js";
-import { Flag, FrameType, frames, ScriptedPeer } from "../../src/testing.js";
+import { Flag, FrameType, frames, ScriptedPeer, seededRandom } from "../../src/testing.js";
 import { Echo, type EchoHandlers, Message } from "../support/gen/support/v1/echo.js";
 import { Streams, type StreamsHandlers } from "../support/gen/support/v1/streams.js";
 import { ADDRESS, failure, useRig } from "../support/rig.js";
@@ -315,4 +315,72 @@ it("peers that open streams in floods and go leave nothing behind", async () => 
   peer.pipe.destroy();
   await rig.current.clock.advance(10);
   expect(server.stats()).toMatchObject({ running: 1, waiting: 0 });
+});
+
+/** A peer that opens calls of `echo`, by two names, and of `note`, and wants an answer to each of the first. */
+class Rogue {
+  readonly peer: ScriptedPeer;
+  calls = 0;
+
+  constructor(peer: ScriptedPeer) {
+    this.peer = peer;
+  }
+
+  static async dial(): Promise<Rogue> {
+    return new Rogue(await dial(echo.path, echo.path, note.path));
+  }
+
+  /** With a deadline of 0, of a few milliseconds or of weeks; cancelled at once, or not; readable, or not. */
+  call(random: () => number): void {
+    const ms = random() < 0.1 ? 0 : random() < 0.1 ? 0xffff_ffff : Math.floor(random() * 30);
+    const body = Buffer.concat([deadline(ms), Message.toBytes({ text: "x" })]);
+    if (random() < 0.3) {
+      this.peer.send(frames.request(0, 3, body, Flag.END | Flag.ONE_WAY | Flag.DEADLINE));
+      return;
+    }
+    const id = 2 * this.calls++;
+    const payload = random() < 0.05 ? Buffer.from([1]) : body;
+    this.peer.send(frames.request(id, random() < 0.5 ? 1 : 2, payload, Flag.END | Flag.DEADLINE));
+    if (random() < 0.2) this.peer.send(frames.cancel(id));
+  }
+}
+
+it.each([1, 2, 3, 4])("every call of rogue peers ends once, whatever becomes of the policy: seed %i", async (seed) => {
+  const random = seededRandom(seed);
+  const below = (most: number): number => Math.floor(random() * most);
+  const { clock } = rig.current;
+  const after = <T>(ms: number, value: T): Promise<T> =>
+    new Promise((resolve) => clock.setTimer(() => resolve(value), ms, false));
+  const server = await rig.current.serve(
+    { echo: (request) => after(1 + below(8), request), note: () => after(2, {}) },
+    { maxCalls: 5, policy: { queue: 20 } },
+  );
+  const rogues: Rogue[] = [];
+  for (let step = 0; step < 1_500; step++) {
+    if (rogues.length < 6 && random() < 0.1) rogues.push(await Rogue.dial());
+    const rogue = rogues[below(rogues.length)];
+    for (let i = below(6); i > 0; i--) rogue?.call(random);
+    if (random() < 0.05)
+      server.policies.set(echo, {
+        queue: below(30),
+        ...(random() < 0.5 && { concurrency: 1 + below(4) }),
+        ...(random() < 0.3 && { rate: 500 }),
+        ...(random() < 0.3 && { limiter: "adaptive" }),
+      });
+    if (rogue !== undefined && random() < 0.01) rogues.splice(rogues.indexOf(rogue), 1)[0]?.peer.pipe.destroy();
+    if (random() < 0.5) await clock.advance(random() < 0.3 ? 3 : 0);
+  }
+  // Longer than any call may wait, and shorter than it takes to find a peer that answers no ping.
+  await clock.advance(20_000);
+  for (const { peer, calls } of rogues) {
+    const answered = peer.of(FrameType.RESPONSE).map(({ id }) => id);
+    expect(answered).toHaveLength(calls);
+    expect(new Set(answered).size).toBe(calls);
+    peer.pipe.destroy();
+  }
+  expect(server.stats()).toMatchObject({ running: 0, waiting: 0 });
+  for (const { started, succeeded, failed, running, waiting } of Object.values(server.policies.stats())) {
+    expect({ running, waiting }).toEqual({ running: 0, waiting: 0 });
+    expect(started).toBeLessThanOrEqual(succeeded + failed);
+  }
 });
