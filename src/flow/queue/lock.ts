@@ -1,8 +1,10 @@
-// Who owns a folder: one process at a time. The file `owner` names it; it appears and is taken over atomically. An owner on the
-// same machine is gone when its process is, which is seen at once, after kill -9 too. Of one elsewhere (another host, another
-// container) only a sign of life tells: it touches the file every few seconds, and is gone when it has not for half a minute.
+// Who owns a folder: one process at a time. The link `owner` names it: it points nowhere, its target is a text, so that it appears
+// whole and at once, and on a full disk too. An owner on the same machine is gone when its process is, which is seen at
+// once, after kill -9 too. Of one elsewhere (another host, another container) only a sign of life tells: it touches the link every few
+// seconds, and is gone when it has not for half a minute.
 
-import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { lstat, lutimes, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { Code, localError } from "../../codec/status.js";
 import { systemCode } from "./disk.js";
@@ -12,17 +14,19 @@ const TOUCH_MS = 5_000;
 /** One that cannot be seen is gone after this long without a sign. */
 export const LOST_AFTER_MS = 30_000;
 const ATTEMPTS = 10;
+/** A target of up to 59 bytes takes no block of its own. */
+const MAX_HOST = 16;
 
-/** Who owns it. */
-export interface Owner {
+/** Who owns it, as `pid,since,where,token,host`. */
+interface Owner {
   readonly pid: number;
   /** When that process began, where the system tells: process ids are used again. */
   readonly since: string;
-  /** The machine, its start and the namespace in which `pid` means something. */
+  /** The machine, its start and the namespace in which `pid` means something, hashed. */
   readonly where: string;
-  readonly host: string;
   /** Different for each time that somebody owns it. */
   readonly token: string;
+  readonly host: string;
 }
 
 /** A folder that is owned. */
@@ -45,7 +49,7 @@ export class FolderLock {
 
   private touch(): void {
     const now = new Date();
-    utimes(this.path, now, now).catch(() => {});
+    lutimes(this.path, now, now).catch(() => {});
   }
 }
 
@@ -53,29 +57,17 @@ export class FolderLock {
 export async function lockFolder(folder: string): Promise<FolderLock> {
   const path = `${folder}/owner`;
   const me = await thisProcess();
-  const mine = `${path}.${me.token}`;
-  await writeFile(mine, JSON.stringify(me), { flag: "wx" });
-  try {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (await tryLink(mine, path)) return new FolderLock(path, me.token);
-      await evict(path, folder, me);
-    }
-    throw localError(Code.FAILED_PRECONDITION, `${folder}: others are taking it over at the same moment`, "safe");
-  } finally {
-    await rm(mine, { force: true });
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (await tryLink(me, path)) return new FolderLock(path, me.token);
+    await evict(path, folder, me);
   }
-}
-
-/** The owner of a folder that is there, as far as can be seen. */
-export async function liveOwner(folder: string): Promise<Owner | undefined> {
-  const owner = await readOwner(`${folder}/owner`);
-  return owner !== undefined && (await isThere(owner, `${folder}/owner`, await thisProcess())) ? owner : undefined;
+  throw localError(Code.FAILED_PRECONDITION, `queue store ${folder}: others are taking it over at this moment`, "safe");
 }
 
 /** False: there is an owner. */
-async function tryLink(mine: string, path: string): Promise<boolean> {
+async function tryLink({ pid, since, where, token, host }: Owner, path: string): Promise<boolean> {
   try {
-    await link(mine, path);
+    await symlink([pid, since, where, token, host].join(","), path);
     return true;
   } catch (error) {
     if (systemCode(error) === "EEXIST") return false;
@@ -89,12 +81,13 @@ async function evict(path: string, folder: string, me: Owner): Promise<void> {
   if (owner === undefined) return;
   if (await isThere(owner, path, me)) throw heldBy(owner, folder, me);
   // Only one of those who want it moves it away; who moved somebody else's puts it back.
-  const moved = `${path}.${me.token}.old`;
+  const moved = `${path}.${me.token}`;
   try {
     await rename(path, moved);
-    if ((await readOwner(moved))?.token !== owner.token) await link(moved, path);
+    const taken = await readOwner(moved);
+    if (taken !== undefined && taken.token !== owner.token) await tryLink(taken, path);
   } catch (error) {
-    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EEXIST") throw error;
+    if (systemCode(error) !== "ENOENT") throw error;
   } finally {
     await rm(moved, { force: true });
   }
@@ -103,38 +96,39 @@ async function evict(path: string, folder: string, me: Owner): Promise<void> {
 async function isThere(owner: Owner, path: string, me: Owner): Promise<boolean> {
   if (owner.where === me.where) return isRunning(owner.pid) && (await startOf(owner.pid)) === owner.since;
   try {
-    return Date.now() - (await stat(path)).mtimeMs < LOST_AFTER_MS;
+    return Date.now() - (await lstat(path)).mtimeMs < LOST_AFTER_MS;
   } catch {
     return false;
   }
 }
 
-function heldBy({ pid, host }: Owner, folder: string, me: Owner): Error {
-  const who =
-    pid === me.pid && host === me.host ? "this process has it open already" : `process ${pid} on ${host} has it`;
-  return localError(
-    Code.FAILED_PRECONDITION,
-    `queue store ${folder}: ${who}; one process owns a store at a time`,
-    "safe",
-  );
+function heldBy({ pid, host, where }: Owner, folder: string, me: Owner): Error {
+  const isMine = pid === me.pid && where === me.where;
+  const who = isMine ? "this process has it open already" : `process ${pid} on ${host} has it`;
+  const text = `queue store ${folder}: ${who}; one process owns a store at a time`;
+  return localError(Code.FAILED_PRECONDITION, text, "safe");
 }
 
-/** Undefined: nobody, or nobody who can be read. */
+/** Undefined: nobody. What is no owner's link is somebody who cannot be seen. */
 async function readOwner(path: string): Promise<Owner | undefined> {
   try {
-    return JSON.parse(await readFile(path, "utf8")) as Owner;
+    const [pid, since = "", where = "", token = "", host = "?"] = (await readlink(path)).split(",");
+    return { pid: Number(pid), since, where, token, host };
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
-    // What is no owner's file, such as one that a power failure left empty, keeps nobody out.
-    if (error instanceof SyntaxError) return { pid: 0, since: "", where: "nowhere", host: "?", token: "" };
     throw error;
   }
 }
 
 async function thisProcess(): Promise<Owner> {
-  const token = `${process.pid}-${crypto.randomUUID()}`;
   const where = [hostname(), await bootId(), await pidNamespace()].join(" ");
-  return { pid: process.pid, since: await startOf(process.pid), where, host: hostname(), token };
+  return {
+    pid: process.pid,
+    since: await startOf(process.pid),
+    where: createHash("sha256").update(where).digest("hex").slice(0, 8),
+    token: randomBytes(4).toString("hex"),
+    host: hostname().replaceAll(",", "-").slice(0, MAX_HOST),
+  };
 }
 
 function isRunning(pid: number): boolean {

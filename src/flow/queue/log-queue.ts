@@ -75,8 +75,9 @@ class LogQueue implements StoredQueue {
   }
 
   /**
-   * What is left from before may have been under way when its process ended: that this is another run must be durable before anything is
-   * delivered again. An empty queue waits for its first record.
+   * What is left from before may have been under way when its process ended: that this is another run is made durable before anything is
+   * delivered again. An empty queue waits for its first record, a full disk for the space that deliveries make: until then attempts are
+   * numbered as in the last run.
    */
   async begin(): Promise<void> {
     if (this.list.counts().depth > 0) await this.writer.begin();

@@ -94,10 +94,14 @@ export class LogWriter {
     return this.wait(undefined, () => {});
   }
 
-  /** Makes the newest segment, durably, before anything is written. */
+  /** Makes the newest segment, durably, before anything is written; where there is no space for it, it is made later. */
   async begin(): Promise<void> {
-    const segment = await this.room();
-    await this.sync(await segment.open());
+    try {
+      const segment = await this.room();
+      await this.sync(await segment.open());
+    } catch (error) {
+      if (!REASONS.has(systemCode(error instanceof SyncError ? error.cause : error))) throw this.errorOf(error, "safe");
+    }
   }
 
   /** Writes and syncs what has come, if that is possible. */
