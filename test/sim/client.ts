@@ -13,12 +13,14 @@ import type { SimShared } from "./server.js";
 import { makeCall, newRecord, type StreamRecord } from "./stream-caller.js";
 import { FEW_CALLS, STREAM_STALL_MS, STREAM_WINDOW_BYTES, type StreamPlan } from "./stream-plans.js";
 import { Choir, type Stage } from "./streams.js";
-import { missing, note, perform, type WorkReply } from "./work.js";
+import { missing, note, perform, type WorkReply, type WorkRequest } from "./work.js";
 
 /** The default of a pooled channel. */
 const POOLED_CONNECTIONS = 8;
 const methods = { perform, note, missing, ...millMethods };
 
+/** Half of the streams of requests pause for so long after their first message, in milliseconds. */
+const POUR_PAUSE_MS = 5;
 /** The methods for which clients have policies. */
 const GATED: readonly MethodName[] = ["plain", "urgent"];
 
@@ -187,9 +189,15 @@ export class SimClient {
 
   private async pour({ request }: CallRecord, options: CallOptions): Promise<WorkReply> {
     const stream = this.channel.clientStream(millMethods.pour, options);
-    // What becomes of them is told by the response.
-    for (const message of pouredBy(request)) stream.send(message).catch(() => undefined);
-    stream.close().catch(() => undefined);
+    const [first, ...others] = pouredBy(request) as [WorkRequest, ...WorkRequest[]];
+    const sendOthers = (): void => {
+      // What becomes of them is told by the response.
+      for (const message of others) stream.send(message).catch(() => undefined);
+      stream.close().catch(() => undefined);
+    };
+    stream.send(first).catch(() => undefined);
+    if (request.nonce % 2 === 0) sendOthers();
+    else this.host.setTimer(sendOthers, POUR_PAUSE_MS, true);
     const reply = await stream.response;
     // The reply to a part of what was sent is a wrong one.
     return unpour(request, reply) ?? { ...reply, nonce: ~reply.nonce >>> 0 };

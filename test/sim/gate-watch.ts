@@ -26,8 +26,8 @@ import { afterStalls } from "./invariants.js";
 const SLACK_MS = 20;
 /** What handlers may take that come together: the time is read anew for every 32nd call, and those here compute for 3 ms at most. */
 const UNMEASURED_MS = 100;
-/** A call may wait so much longer than it may: a timer that is 20 ms late waits for the sockets to be read, in turns that may be full. */
-const LATE_MS = 60;
+/** A call may wait so much longer than it may: a timer that is 20 ms late waits for the sockets to be read, and a turn may hold what was not measured. */
+const LATE_MS = 140;
 /** Of so many turns a lane that is not the most urgent has one. */
 const LANE_TURN = 32;
 const ROOM_REASONS = /server queue full|the server is overloaded/;

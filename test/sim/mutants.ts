@@ -232,6 +232,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "transport/outgoing-calls.ts",
     find: "    if (call.stream?.sender.hasWritten === true || call.parked === undefined) return false;",
     replace: "    if (call.parked === undefined) return false;",
+    from: 272,
   },
   {
     name: "a reader whose call was broken off is told that all has come",
