@@ -26,6 +26,10 @@ import { TokenBucket } from "./token-bucket.js";
 
 /** How long a call may wait that has no deadline and whose method says nothing, in milliseconds. */
 export const DEFAULT_QUEUE_DEADLINE_MS = 15_000;
+/** One handler in so many is measured, while they hold the event loop for no time to speak of. */
+const MAX_STRIDE = 32;
+/** A method whose handler holds it for longer is measured each time, in milliseconds. */
+const SHORT_MS = 0.05;
 /** The part of its remaining time that a call may wait, where its method says nothing. */
 const QUEUE_SHARE = 0.5;
 
@@ -42,6 +46,9 @@ export class MethodGate implements Gate {
   waiting = 0;
   /** True while the pool has this gate in its round. Only the pool writes it. */
   isInRound = false;
+  /** One call in so many is measured, and in how many the next one is. */
+  private stride = 1;
+  private untilMeasured = 1;
   /** How large the batches of the method were, if it has any. Its endpoint sets it and counts. */
   sizes: BatchSizes | undefined = undefined;
   /** Hears of each policy that takes the place of another. The endpoint sets it. */
@@ -130,12 +137,19 @@ export class MethodGate implements Gate {
     this.pool.running++;
     this.counters.started++;
     this.bucket?.take(this.pool.wheel.tick.now());
-    call.startedAt = this.pool.sample();
+    if (--this.untilMeasured > 0) {
+      call.startedAt = 0;
+    } else {
+      this.untilMeasured = this.stride;
+      call.startedAt = this.pool.wheel.clock.now();
+    }
     return call.startedAt;
   }
 
   onYield(startedAt: number): void {
-    this.pool.onYield(startedAt);
+    const heldMs = this.pool.wheel.clock.now() - startedAt;
+    this.pool.onWork(heldMs * this.stride);
+    this.stride = heldMs > SHORT_MS ? 1 : Math.min(MAX_STRIDE, this.stride * 2);
   }
 
   wait(call: IncomingCall, backlog: Backlog): void {

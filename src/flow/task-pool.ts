@@ -19,10 +19,6 @@ import { MethodGate } from "./method-gate.js";
 const TURN_MS = 2;
 /** From here on the end of the turn is watched for, in milliseconds: a turn with less to do needs no watching. */
 const WATCH_MS = 0.5;
-/** One handler in so many is measured, while they take no time to speak of. */
-const MAX_STRIDE = 32;
-/** A handler that holds the loop for longer is measured each time, in milliseconds. */
-const SHORT_MS = 0.05;
 /** Of so many calls that are taken from the gates, one is taken from the lanes that are not the most urgent, if they have one. */
 const LEAP = 16;
 
@@ -51,8 +47,7 @@ export class TaskPool {
   private workedMs = 0;
   private isTurnWatched = false;
   private isTickWatched = false;
-  private stride = 1;
-  private untilSample = 1;
+  private isRunning = false;
 
   /** Runs `limit` handlers at once. `defaults` hold where the manifest says nothing, field by field. */
   constructor(wheel: TimerWheel, limit: number, defaults: ServerPolicy = {}) {
@@ -88,18 +83,11 @@ export class TaskPool {
     return this.ready === 0 && this.running < this.limit && this.workedMs < TURN_MS;
   }
 
-  /** The time, if the handler that starts now is to be measured; else 0. */
-  sample(): number {
-    if (--this.untilSample > 0) return 0;
-    this.untilSample = this.stride;
-    return this.wheel.clock.now();
-  }
-
-  /** A handler that was measured from `startedAt` on has returned or begun to wait. */
-  onYield(startedAt: number): void {
-    const tookMs = this.wheel.clock.now() - startedAt;
-    this.workedMs += tookMs * this.stride;
-    this.stride = tookMs > SHORT_MS ? 1 : Math.min(MAX_STRIDE, this.stride * 2);
+  /** Handlers that came while a worker was free have held the loop for `workedMs`. */
+  onWork(workedMs: number): void {
+    // What `run` starts it measures itself.
+    if (this.isRunning) return;
+    this.workedMs += workedMs;
     if (this.workedMs >= WATCH_MS) this.watchTurn();
   }
 
@@ -153,15 +141,19 @@ export class TaskPool {
 
   /** Starts calls that wait, until no worker is free, none is ready or the turn is over. */
   private run(): void {
-    while (this.ready > 0 && this.running < this.limit) {
-      if (this.workedMs >= TURN_MS) {
-        this.watchTurn();
-        return;
-      }
+    const { clock } = this.wheel;
+    this.isRunning = true;
+    let now = clock.now();
+    while (this.ready > 0 && this.running < this.limit && this.workedMs < TURN_MS) {
       const gate = this.next();
-      if (gate === undefined) return;
-      gate.take(this.wheel.clock.now()).resume();
+      if (gate === undefined) break;
+      gate.take(now).resume();
+      const then = now;
+      now = clock.now();
+      this.workedMs += now - then;
     }
+    this.isRunning = false;
+    if (this.ready > 0 && this.running < this.limit) this.watchTurn();
   }
 
   /** The gate whose turn it is; undefined if none is ready. */
