@@ -14,6 +14,7 @@ const HELP = `sluice: typed RPC from protobuf manifests
   sluice breaking <files or folders> --against <dir or git ref>    changes that old programs would not understand
   sluice policy <address> [method] [--set <field>=<value>]    what a running process does under pressure, and changes to it
   sluice stats <address> [--watch]    what a running process has counted
+  sluice queue ls|peek|replay|purge <path> [queue]    the durable queues in a folder
   sluice <command> --help                           what a command takes
   sluice --version`;
 
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => number | Promise<num
   generate: generateCommand,
   // They bring the whole of a client, which the others can start without.
   policy: async (args) => (await import("./policy.js")).policyCommand(args),
+  queue: async (args) => (await import("./queue.js")).queueCommand(args),
   stats: async (args) => (await import("./stats.js")).statsCommand(args),
 };
 

@@ -158,6 +158,7 @@ async function check(disk: FaultyDisk, { places, failures }: Workload): Promise<
   // What was found stays: the next restart finds the same.
   await queue.append(record("one more"));
   await store.close();
+  expect(disk.handles).toBe(0);
   const again = await storeOn(disk.afterCrash(), SEGMENT_BYTES).open("q");
   expect(again.counts().depth + again.counts().dead).toBe(found.size + 1);
 }

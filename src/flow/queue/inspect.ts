@@ -1,12 +1,19 @@
-// What a person does with a stored queue: bring dead letters back, drop records. It reads in pieces, so that a queue of any
-// size can be gone through.
+// What a person does with a stored queue: look, bring dead letters back, drop records. It reads in pieces, so that a queue of any
+// size can be gone through, and leaves out what comes meanwhile.
 
 import type { RecordState, StoredQueue, StoredRecord } from "./store.js";
 
+/** What is needed to look. */
+type Readable = Pick<StoredQueue, "counts" | "read">;
+
 const PIECE = { records: 1_000, bytes: 16 * 1024 * 1024 };
 
-/** The records of a queue in one state, in order, a piece at a time; what comes meanwhile is left out. */
-async function* piecesOf(queue: StoredQueue, state: RecordState): AsyncGenerator<StoredRecord[], void, void> {
+/** The records of a queue in one state, in order. */
+export async function* recordsOf(queue: Readable, state: RecordState): AsyncGenerator<StoredRecord, void, void> {
+  for await (const records of piecesOf(queue, state)) yield* records;
+}
+
+async function* piecesOf(queue: Readable, state: RecordState): AsyncGenerator<StoredRecord[], void, void> {
   const { lastSequence } = queue.counts();
   for (let after = 0; after < lastSequence; ) {
     const records = await queue.read(state, after, PIECE);
@@ -35,13 +42,14 @@ export async function replay(
   return count;
 }
 
-/** Drops the dead letters, or everything; resolves with the number of records once that is on disk. */
-export async function purge(queue: StoredQueue, which: "dead" | "all"): Promise<number> {
+/** Drops the dead letters, or everything, of one call id or of all; resolves with the number of records once that is on disk. */
+export async function purge(queue: StoredQueue, which: "dead" | "all", callId?: string): Promise<number> {
   let count = 0;
   for (const state of which === "all" ? (["dead", "alive"] as const) : (["dead"] as const)) {
     for await (const records of piecesOf(queue, state)) {
-      for (const { sequence } of records) queue.remove(sequence);
-      count += records.length;
+      const wanted = records.filter((record) => callId === undefined || record.callId === callId);
+      for (const { sequence } of wanted) queue.remove(sequence);
+      count += wanted.length;
     }
   }
   await queue.flush();

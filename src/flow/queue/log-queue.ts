@@ -41,11 +41,16 @@ export async function openLogQueue(name: string, init: LogQueueInit): Promise<St
   await disk.makeFolder(folder);
   const recovered = await recover(disk, folder);
   for (const text of recovered.damage) onDamage(text);
-  for (const leftover of recovered.leftovers) await disk.remove(`${folder}/${leftover}`);
-  // They would count again if what replaces them went before them.
-  if (recovered.leftovers.length > 0) await disk.syncFolder(folder);
   const queue = new LogQueue(name, init, recovered);
-  await queue.begin();
+  try {
+    for (const leftover of recovered.leftovers) await disk.remove(`${folder}/${leftover}`);
+    // They would count again if what replaces them went before them.
+    if (recovered.leftovers.length > 0) await disk.syncFolder(folder);
+    await queue.begin();
+  } catch (error) {
+    await queue.close();
+    throw error;
+  }
   return queue;
 }
 

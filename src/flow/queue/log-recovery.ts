@@ -1,7 +1,7 @@
 // Reads what a log's folder holds: which segments count, which records are alive, and what is damaged. It changes nothing on
 // disk. What ends in a torn write was never acknowledged; entries behind a damaged place are found again, and the damage is told.
 
-import { type Disk, systemCode } from "./disk.js";
+import { type Disk, type DiskFile, systemCode } from "./disk.js";
 import {
   decodeHeader,
   entryBytes,
@@ -35,8 +35,9 @@ export interface Recovered {
 
 interface Found extends SegmentHeader {
   readonly path: string;
-  readonly name: string;
   readonly buf: Buffer;
+  /** Stays open, so that its records can be read even if its owner replaces it. */
+  readonly file: DiskFile;
 }
 
 /** The path of a segment. */
@@ -77,60 +78,75 @@ export async function recover(disk: Disk, folder: string): Promise<Recovered> {
 }
 
 async function readFolder(disk: Disk, folder: string): Promise<Recovered> {
-  const names = (await disk.list(folder)).sort();
-  const recovery = new Recovery(disk);
-  // Newest first, because it says which older ones it replaces.
-  const found: Found[] = [];
-  let replacedFrom = Number.POSITIVE_INFINITY;
-  for (const name of names.filter((each) => SEGMENT_NAME.test(each)).reverse()) {
-    const segment = await recovery.readFile(folder, name);
-    if (segment === undefined || segment.number >= replacedFrom) {
-      recovery.leftovers.push(name);
-      continue;
-    }
-    found.push(segment);
-    if (segment.from < segment.number) replacedFrom = segment.from;
+  const recovery = new Recovery(disk, folder);
+  try {
+    await recovery.readAll();
+  } catch (error) {
+    await recovery.close();
+    throw error;
   }
-  for (const segment of found.reverse()) recovery.take(segment);
-  recovery.leftovers.push(...names.filter((name) => name.endsWith(".tmp")));
   return recovery.result();
 }
 
 class Recovery {
-  readonly leftovers: string[] = [];
   private readonly disk: Disk;
+  private readonly folder: string;
+  private readonly found: Found[] = [];
   private readonly list = new SegmentList();
+  private readonly leftovers: string[] = [];
   private readonly damage: string[] = [];
   private run = 0;
   private nextSequence = 1;
   private nextNumber = 1;
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk, folder: string) {
     this.disk = disk;
+    this.folder = folder;
+  }
+
+  async readAll(): Promise<void> {
+    const names = (await this.disk.list(this.folder)).sort();
+    // Newest first, because it says which older ones it replaces.
+    let replacedFrom = Number.POSITIVE_INFINITY;
+    for (const name of names.filter((each) => SEGMENT_NAME.test(each)).reverse()) {
+      const number = Number(SEGMENT_NAME.exec(name)?.[1]);
+      this.nextNumber = Math.max(this.nextNumber, number + 1);
+      const found = number < replacedFrom ? await this.readFile(`${this.folder}/${name}`, number) : undefined;
+      if (found === undefined) this.leftovers.push(name);
+      else this.found.push(found);
+      if (found !== undefined && found.from < number) replacedFrom = found.from;
+    }
+    this.leftovers.push(...names.filter((name) => name.endsWith(".tmp")));
+    for (const found of this.found.reverse()) this.take(found);
+  }
+
+  async close(): Promise<void> {
+    for (const { file } of this.found) await file.close();
   }
 
   /** Undefined for a file that was being made when its process ended. */
-  async readFile(folder: string, name: string): Promise<Found | undefined> {
-    const path = `${folder}/${name}`;
-    const number = Number(SEGMENT_NAME.exec(name)?.[1]);
-    this.nextNumber = Math.max(this.nextNumber, number + 1);
+  private async readFile(path: string, number: number): Promise<Found | undefined> {
     const file = await this.disk.open(path);
     try {
       const buf = await file.read(0, await file.bytes());
       const header = decodeHeader(buf);
-      if (header?.number === number) return { ...header, path, name, buf };
-      if (buf.length <= HEADER_BYTES) return undefined;
-      this.damage.push(`${path}: its header is damaged`);
-      return { number, from: number, run: 0, nextSequence: 1, path, name, buf };
-    } finally {
+      if (header?.number === number) return { ...header, path, buf, file };
+      if (buf.length > HEADER_BYTES) {
+        this.damage.push(`${path}: its header is damaged`);
+        return { number, from: number, run: 0, nextSequence: 1, path, buf, file };
+      }
+    } catch (error) {
       await file.close();
+      throw error;
     }
+    await file.close();
+    return undefined;
   }
 
   /** Takes in a segment that is newer than those before. */
-  take(found: Found): void {
-    const { path, number, buf } = found;
-    const segment = new Segment(this.disk, path, found, buf.length);
+  private take(found: Found): void {
+    const { path, number, buf, file } = found;
+    const segment = new Segment(this.disk, path, found, buf.length, file);
     this.run = Math.max(this.run, found.run);
     this.nextSequence = Math.max(this.nextSequence, found.nextSequence);
     this.list.push(segment);
