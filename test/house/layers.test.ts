@@ -83,6 +83,15 @@ test("whoever does not import sluice/json does not load the JSON of messages", (
   expect(files.filter((file) => !isJson(file) && ownImports(file).some(isJson))).toEqual([]);
 });
 
+test("whoever does not import sluice/queue does not load a store for queues", () => {
+  const isStore = (file: string): boolean => /^flow\/queue\/(.*disk|log-.*|lock|memory-store)\.ts$/.test(file);
+  const isFree = (file: string): boolean => isStore(file) || file === "queue.ts" || file.startsWith("cli/");
+  expect(files.filter((file) => !isFree(file) && ownImports(file).some(isStore))).toEqual([
+    "flow/queue/compactor.ts",
+    "flow/queue/segment.ts",
+  ]);
+});
+
 test("sockets are named in one file", () => {
   const users = files.filter((file) =>
     imports(file).some((specifier) => /^node:(net|tls|http|https|dgram)$/.test(specifier)),

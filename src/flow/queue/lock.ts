@@ -2,6 +2,10 @@
 // whole and at once, and on a full disk too. An owner on the same machine is gone when its process is, which is seen at
 // once, after kill -9 too. Of one elsewhere (another host, another container) only a sign of life tells: it touches the link every few
 // seconds, and is gone when it has not for half a minute.
+//
+// Who follows an owner that is gone makes the link `owner.<its token>`, which only one can, and owns the folder if it is at the
+// end of the chain that begins at `owner`. It then puts itself at the beginning and removes the rest; who was too slow and makes a
+// link that was removed finds that the chain does not lead to it.
 
 import { createHash, randomBytes } from "node:crypto";
 import { lstat, lutimes, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
@@ -27,6 +31,12 @@ interface Owner {
   /** Different for each time that somebody owns it. */
   readonly token: string;
   readonly host: string;
+}
+
+/** An owner and the link that names it. */
+interface Claim {
+  readonly link: string;
+  readonly owner: Owner;
 }
 
 /** A folder that is owned. */
@@ -58,13 +68,31 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   const path = `${folder}/owner`;
   const me = await thisProcess();
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (await tryLink(me, path)) return new FolderLock(path, me.token);
-    await evict(path, folder, me);
+    const chain = await chainFrom(path);
+    const last = chain.at(-1);
+    if (last !== undefined && (await isThere(last, me))) throw heldBy(last.owner, folder, me);
+    const claim = last === undefined ? path : successorOf(path, last.owner);
+    if ((await tryLink(me, claim)) && (await settle(path, claim, me))) return new FolderLock(path, me.token);
   }
   throw localError(Code.FAILED_PRECONDITION, `queue store ${folder}: others are taking it over at this moment`, "safe");
 }
 
-/** False: there is an owner. */
+/** Who owned the folder, one after the other; at the end who does, if that one is there. */
+async function chainFrom(path: string): Promise<Claim[]> {
+  const chain: Claim[] = [];
+  for (let link = path; ; ) {
+    const owner = await readOwner(link);
+    if (owner === undefined) return chain;
+    chain.push({ link, owner });
+    link = successorOf(path, owner);
+  }
+}
+
+function successorOf(path: string, { token }: Owner): string {
+  return `${path}.${token}`;
+}
+
+/** False: there is such a link. */
 async function tryLink({ pid, since, where, token, host }: Owner, path: string): Promise<boolean> {
   try {
     await symlink([pid, since, where, token, host].join(","), path);
@@ -75,28 +103,31 @@ async function tryLink({ pid, since, where, token, host }: Owner, path: string):
   }
 }
 
-/** Puts an owner out that is gone; rejects if it is not. */
-async function evict(path: string, folder: string, me: Owner): Promise<void> {
-  const owner = await readOwner(path);
-  if (owner === undefined) return;
-  if (await isThere(owner, path, me)) throw heldBy(owner, folder, me);
-  // Only one of those who want it moves it away; who moved somebody else's puts it back.
-  const moved = `${path}.${me.token}`;
+/** Makes a claim the only one. False: it came too late, and is gone. */
+async function settle(path: string, claim: string, me: Owner): Promise<boolean> {
+  const mine = `${path}.new.${me.token}`;
   try {
-    await rename(path, moved);
-    const taken = await readOwner(moved);
-    if (taken !== undefined && taken.token !== owner.token) await tryLink(taken, path);
+    const chain = await chainFrom(path);
+    if (chain.at(-1)?.owner.token !== me.token) {
+      await rm(claim, { force: true });
+      return false;
+    }
+    if (claim === path) return true;
+    await tryLink(me, mine);
+    await rename(mine, path);
+    for (const { link } of chain.slice(1)) await rm(link, { force: true });
+    return true;
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-  } finally {
-    await rm(moved, { force: true });
+    await rm(mine, { force: true });
+    await rm(claim, { force: true });
+    throw error;
   }
 }
 
-async function isThere(owner: Owner, path: string, me: Owner): Promise<boolean> {
+async function isThere({ owner, link }: Claim, me: Owner): Promise<boolean> {
   if (owner.where === me.where) return isRunning(owner.pid) && (await startOf(owner.pid)) === owner.since;
   try {
-    return Date.now() - (await lstat(path)).mtimeMs < LOST_AFTER_MS;
+    return Date.now() - (await lstat(link)).mtimeMs < LOST_AFTER_MS;
   } catch {
     return false;
   }
