@@ -2,6 +2,7 @@
 // each side may send is what the other one allows it. Credit that was lost or counted twice shows here.
 
 import type { Session } from "../../src/transport/session.js";
+import type { Timer } from "../../src/transport/timers.js";
 
 /** What no user sees of a connection's flow control. */
 interface FlowInside {
@@ -18,6 +19,12 @@ interface FlowInside {
 /** Everything that is wrong with a connection, whose two ends are open. */
 export function findLeftovers(client: Session, server: Session): string[] {
   return [...leftovers("client", client, server), ...leftovers("server", server, client)];
+}
+
+/** True for a connection that is closed and whose heartbeat is still to look at it: in a few seconds nobody could tell. */
+export function hasTimersLeft(session: Session): boolean {
+  const { heartbeat } = session as unknown as { readonly heartbeat: Timer };
+  return session.state === "closed" && heartbeat.next !== undefined;
 }
 
 function leftovers(side: string, session: Session, peer: Session): string[] {

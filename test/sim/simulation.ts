@@ -18,7 +18,7 @@ import { isMillMethod } from "./mill.js";
 import { FaultyNetwork } from "./network.js";
 import { findPoolFaults, type PoolCounts, PoolCoverage, poolEndOf } from "./pool-coverage.js";
 import { drawStrains, MIN_FLOOD, type Pressure, type StrainPlan } from "./pressures.js";
-import { findLeftovers } from "./quiet.js";
+import { findLeftovers, hasTimersLeft } from "./quiet.js";
 import {
   type CallPlan,
   drawScenario,
@@ -254,8 +254,11 @@ class Run {
     for (const plan of drawLastStreams(this.dice.fork(), this.scenario, LAST_STREAM_NONCES)) this.beginStream(plan);
     const graceMs = this.dice.pick([0, MAX_GRACE_MS]);
     await this.world.advance(this.dice.between(0, 5));
+    const ends = this.network.healthyLinks().flatMap(({ dialer, accepted }) => [dialer.reader, accepted.reader]);
     const closing = this.clients.map((client) => client.close(graceMs));
     await this.settleWithin(CLOSE_MS, "the clients' close()", closing);
+    for (const end of ends)
+      if (end instanceof Session && hasTimersLeft(end)) this.complain(`a closed connection's heartbeat goes on`);
     for (const client of this.clients) await this.callInVain(client);
     await this.settleWithin(
       CLOSE_MS,
