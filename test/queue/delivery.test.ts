@@ -13,7 +13,7 @@ import {
 import { seededRandom, VirtualClock } from "sluice/testing";
 import { describe, expect, test } from "vitest";
 import { READ_AHEAD_RECORDS } from "../../src/flow/queue/delivery-loop.js";
-import { MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, recordBytes } from "../../src/flow/queue/store.js";
+import { MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, recordBytes } from "../../src/flow/queue/store.js";
 import { record } from "./stores.js";
 
 /** One delivery that a test has to end. */
@@ -426,6 +426,14 @@ describe("restarts", () => {
     expect(bench.queue.stats()).toMatchObject({ delivered: 3, depth: 0 });
   });
 
+  test("whoever waits for the end hears of it, also when others do", async () => {
+    const bench = await new Bench().started();
+    await bench.put("a");
+    const stopped = Promise.all([bench.queue.stop(), bench.queue.stop(), bench.queue.close()]);
+    await bench.end("a");
+    await stopped;
+  });
+
   test("nothing is left on the clock", async () => {
     const bench = await new Bench().started();
     await bench.put("a", "b");
@@ -463,6 +471,23 @@ describe("bounds", () => {
     const tight = new Bench({ maxBytes: 3 * bytes - 1 });
     await tight.put("a", "b");
     await expect(tight.queue.put(callOf("c"))).rejects.toThrow(/bytes in it, limit/);
+  });
+
+  test("what waits for a disk that stands still is bounded", async () => {
+    const store = memoryQueueStore();
+    const open = store.open.bind(store);
+    let pendingBytes = 0;
+    store.open = async (name) => {
+      const stored = await open(name);
+      const counts = stored.counts.bind(stored);
+      stored.counts = () => ({ ...counts(), pending: 1, pendingBytes });
+      return stored;
+    };
+    const bench = new Bench({}, {}, store);
+    pendingBytes = MAX_PENDING_BYTES - recordBytes(record("a", { payload: callOf("a").payload }));
+    await bench.put("a");
+    pendingBytes++;
+    await expect(bench.queue.put(callOf("b"))).rejects.toThrow(/bytes wait for the disk, limit 67108864/);
   });
 
   test("dead letters count, and are named", async () => {

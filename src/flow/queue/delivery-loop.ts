@@ -122,7 +122,8 @@ export class DeliveryLoop {
   /** How often in a row nobody could be reached. */
   private outages = 0;
   private pausedUntil = Number.NEGATIVE_INFINITY;
-  private onIdle: (() => void) | undefined = undefined;
+  private readonly idle: Promise<void>;
+  private onIdle: () => void = () => {};
 
   constructor(
     queue: StoredQueue,
@@ -137,6 +138,9 @@ export class DeliveryLoop {
     this.counters = counters;
     this.deliver = deliver;
     this.tail = queue.counts().lastSequence;
+    this.idle = new Promise((resolve) => {
+      this.onIdle = resolve;
+    });
     this.delays = new Delays(surroundings.clock, () => this.pump());
     this.pauseTimer = new CallbackTimer(() => this.pump());
     this.readTimer = new CallbackTimer(() => this.endReading());
@@ -159,10 +163,8 @@ export class DeliveryLoop {
     this.wheel.remove(this.pauseTimer);
     this.wheel.remove(this.readTimer);
     this.wheel.disarmIfEmpty();
-    return new Promise((resolve) => {
-      this.onIdle = resolve;
-      this.tellIdle();
-    });
+    this.tellIdle();
+    return this.idle;
   }
 
   /** A record is durable at the end of the queue. It is taken in without reading it again where nothing before it is still to be read. */
@@ -393,7 +395,7 @@ export class DeliveryLoop {
   }
 
   private tellIdle(): void {
-    if (this.isStopped && this.underWay === 0) this.onIdle?.();
+    if (this.isStopped && this.underWay === 0) this.onIdle();
   }
 }
 

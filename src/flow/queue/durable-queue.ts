@@ -22,6 +22,7 @@ import {
   checkQueueName,
   MAX_NAME_BYTES,
   MAX_PAYLOAD_BYTES,
+  MAX_PENDING_BYTES,
   type QueueOptions,
   type QueueStore,
   type RecordInit,
@@ -247,6 +248,8 @@ export class DurableQueue {
     const letters = dead > 0 ? `, ${dead} of them dead letters` : "";
     if (calls >= maxCalls) throw this.refusal(`${calls} calls in it${letters}, limit ${maxCalls}`, "safe");
     if (total + more > maxBytes) throw this.refusal(`${total} bytes in it, limit ${maxBytes}`, "safe");
+    if (pending > 0 && pendingBytes + more > MAX_PENDING_BYTES)
+      throw this.refusal(`${pendingBytes} bytes wait for the disk, limit ${MAX_PENDING_BYTES}`, "safe");
   }
 
   private refusal(text: string, retry: "safe" | "never"): RpcError {

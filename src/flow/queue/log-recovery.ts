@@ -35,7 +35,7 @@ export interface Recovered {
 
 interface Found extends SegmentHeader {
   readonly path: string;
-  readonly buf: Buffer;
+  readonly bytes: number;
   /** Stays open, so that its records can be read even if its owner replaces it. */
   readonly file: DiskFile;
 }
@@ -111,13 +111,14 @@ class Recovery {
     for (const name of names.filter((each) => SEGMENT_NAME.test(each)).reverse()) {
       const number = Number(SEGMENT_NAME.exec(name)?.[1]);
       this.nextNumber = Math.max(this.nextNumber, number + 1);
-      const found = number < replacedFrom ? await this.readFile(`${this.folder}/${name}`, number) : undefined;
+      const found = number < replacedFrom ? await this.find(`${this.folder}/${name}`, number) : undefined;
       if (found === undefined) this.leftovers.push(name);
       else this.found.push(found);
       if (found !== undefined && found.from < number) replacedFrom = found.from;
     }
     this.leftovers.push(...names.filter((name) => name.endsWith(".tmp")));
-    for (const found of this.found.reverse()) this.take(found);
+    // One at a time: together they may be as long as the queue.
+    for (const found of this.found.reverse()) await this.take(found);
   }
 
   async close(): Promise<void> {
@@ -125,15 +126,15 @@ class Recovery {
   }
 
   /** Undefined for a file that was being made when its process ended. */
-  private async readFile(path: string, number: number): Promise<Found | undefined> {
+  private async find(path: string, number: number): Promise<Found | undefined> {
     const file = await this.disk.open(path);
     try {
-      const buf = await file.read(0, await file.bytes());
-      const header = decodeHeader(buf);
-      if (header?.number === number) return { ...header, path, buf, file };
-      if (buf.length > HEADER_BYTES) {
+      const bytes = await file.bytes();
+      const header = decodeHeader(await file.read(0, HEADER_BYTES));
+      if (header?.number === number) return { ...header, path, bytes, file };
+      if (bytes > HEADER_BYTES) {
         this.damage.push(`${path}: its header is damaged`);
-        return { number, from: number, run: 0, nextSequence: 1, path, buf, file };
+        return { number, from: number, run: 0, nextSequence: 1, path, bytes, file };
       }
     } catch (error) {
       await file.close();
@@ -144,9 +145,10 @@ class Recovery {
   }
 
   /** Takes in a segment that is newer than those before. */
-  private take(found: Found): void {
-    const { path, number, buf, file } = found;
-    const segment = new Segment(this.disk, path, found, buf.length, file);
+  private async take(found: Found): Promise<void> {
+    const { path, number, bytes, file } = found;
+    const segment = new Segment(this.disk, path, found, bytes, file);
+    const buf = await segment.readAll();
     this.run = Math.max(this.run, found.run);
     this.nextSequence = Math.max(this.nextSequence, found.nextSequence);
     this.list.push(segment);

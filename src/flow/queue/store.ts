@@ -164,6 +164,8 @@ export interface QueueStore {
 export const MAX_NAME_BYTES = 65_535;
 /** The most bytes of a payload. */
 export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024;
+/** Bytes of one queue that may be on their way to the disk; one call may be more. A disk that stands still must not fill the memory. */
+export const MAX_PENDING_BYTES: number = 64 * 1024 * 1024;
 /** The text of a dead letter's error is cut to this many characters. */
 export const MAX_DEATH_CHARACTERS = 1_000;
 /** What a record takes beside its texts and its bytes. */
