@@ -126,7 +126,7 @@ export class FaultyDisk implements Disk {
     this.handles++;
     return {
       write: async (buffers, position) => {
-        await this.begin("write", path);
+        const failure = await this.begin("write", path).catch((error: unknown) => error as Error);
         let at = position;
         for (const buffer of buffers) {
           const room = Math.max(0, this.capacity - this.usedBytes + Math.max(0, inode.data.length - at));
@@ -134,6 +134,8 @@ export class FaultyDisk implements Disk {
           if (buffer.length > room) throw systemError("ENOSPC");
           at += buffer.length;
         }
+        // At its worst a write that fails has written everything.
+        if (failure !== undefined) throw failure;
       },
       read: async (position, bytes) => {
         await this.begin("read", path);
@@ -148,9 +150,14 @@ export class FaultyDisk implements Disk {
         inode.writes.push({ position: bytes, bytes: Buffer.alloc(0) });
       },
       sync: async () => {
-        await this.begin("sync", path);
-        inode.synced = Buffer.from(inode.data);
-        inode.writes = [];
+        try {
+          await this.begin("sync", path);
+          for (const { position, bytes } of inode.writes) inode.synced = overlay(inode.synced, bytes, position);
+          inode.synced = inode.synced.subarray(0, inode.data.length);
+        } finally {
+          // What could not be synced is forgotten, as Linux does: it can be read, and no later sync brings it to the disk.
+          if (!this.hasCrashed) inode.writes = [];
+        }
       },
       close: async () => {
         this.handles--;
