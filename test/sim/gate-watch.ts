@@ -83,9 +83,11 @@ export class PoolWatch {
     this.gates.find(({ gate }) => gate.method.path === path)?.onPolicy(policy);
   }
 
-  /** Gates of the same lane that have calls waiting. */
-  crowdIn(priority: string): number {
-    return this.gates.filter(({ gate, waiting }) => gate.method.priority === priority && waiting.size > 0).length;
+  /** Gates of a lane that have calls waiting, or have had a turn since `since` calls were taken from all gates. */
+  crowdIn(priority: string, since: number): number {
+    const isIn = ({ gate, waiting, takenAt }: GateWatch): boolean =>
+      gate.method.priority === priority && (waiting.size > 0 || takenAt > since);
+    return this.gates.filter(isIn).length;
   }
 
   say(text: string): void {
@@ -114,6 +116,8 @@ class GateWatch {
   /** World time since which a call waits beside a free worker. */
   private idleSinceMs = Number.POSITIVE_INFINITY;
   /** The pool's count when this gate was served last or became ready. */
+  /** How many calls had been taken from all gates when one was last taken from this one. */
+  takenAt = 0;
   private readyAt = 0;
   private wasReady = false;
 
@@ -246,7 +250,7 @@ class GateWatch {
     this.remove(call, backlog);
     this.services++;
     this.watch.taken++;
-    this.readyAt = this.watch.taken;
+    this.readyAt = this.takenAt = this.watch.taken;
     this.mark(backlog);
   }
 
@@ -313,7 +317,7 @@ class GateWatch {
   private checkLane(): void {
     const { watch, gate } = this;
     const passed = watch.taken - this.readyAt;
-    const crowd = watch.crowdIn(gate.method.priority);
+    const crowd = watch.crowdIn(gate.method.priority, this.readyAt);
     if (this.wasReady && passed > LANE_TURN * (crowd + 1)) this.say(`its lane was passed over ${passed} times`);
   }
 
