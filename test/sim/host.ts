@@ -32,6 +32,8 @@ export class Host implements Clock {
   pendingTimers = 0;
   /** The stalls so far, the one under way included. */
   readonly stalls: Stall[] = [];
+  /** The stalls, and the times for which callbacks have computed, in the order in which they began. */
+  readonly holds: Stall[] = [];
   private readonly world: VirtualClock;
   private readonly dice: Dice;
   /** Its own time less the world's. */
@@ -104,12 +106,16 @@ export class Host implements Clock {
   stall(ms: number): void {
     const now = this.world.now();
     this.hold(now + ms);
-    this.stalls.push({ fromMs: now, untilMs: this.wakesAtMs });
+    const stall = { fromMs: now, untilMs: this.wakesAtMs };
+    this.stalls.push(stall);
+    this.holds.push(stall);
   }
 
   /** What a callback does that computes for `ms`: when it returns, its process is that much later. */
   spend(ms: number): void {
-    this.busyUntilMs = Math.max(this.world.now(), this.busyUntilMs) + ms;
+    const now = this.world.now();
+    this.busyUntilMs = Math.max(now, this.busyUntilMs) + ms;
+    this.holds.push({ fromMs: now, untilMs: this.busyUntilMs });
     this.hold(this.busyUntilMs);
   }
 

@@ -342,7 +342,7 @@ class Run {
       wasCalmBefore: this.strikes.wasCalm(name, startMs - RECOVERY_MS, endMs),
       wasCalmAfterwards: this.strikes.wasCalm(name, startMs, endMs + CANCELLED_WITHIN_MS),
       cancelledWithinMs: CANCELLED_WITHIN_MS,
-      stalls: caller.stalls,
+      stalls: caller.holds,
       mayQueue: isFromServer
         ? client.servesFew
         : hasTightServer ||

@@ -8,7 +8,7 @@ import type { StreamRecord } from "./stream-caller.js";
 import type { LanePlan, StreamPlan } from "./stream-plans.js";
 import { REFUSAL, SECRET } from "./work.js";
 
-/** How late a call may end beyond its deadline and its process's stalls, in virtual milliseconds. */
+/** How late a call may end beyond its deadline and the time for which its process stalls or computes, in virtual milliseconds. */
 const LATE_MS = 10;
 /** How early: times on the wire are whole milliseconds. */
 const EARLY_MS = 2;
