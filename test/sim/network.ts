@@ -168,9 +168,9 @@ export class FaultyNetwork implements LinkContext {
 
   onGone(end: End): void {
     this.openEnds--;
-    if (end !== end.link.dialer) return;
-    this.live.delete(end.link);
-    const strike = this.mourned.get(end.link);
+    if (end === end.link.dialer) this.live.delete(end.link);
+    // The other end may hear of it later.
+    const strike = this.live.has(end.link) ? undefined : this.mourned.get(end.link);
     if (strike !== undefined) strike.untilMs = this.world.now() + STRIKE_MS;
   }
 
