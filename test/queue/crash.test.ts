@@ -206,13 +206,18 @@ test(`after a crash at any operation, any part of what was not synced gone (seed
   }
 }, 60_000);
 
-test.each(["ENOSPC", "EIO"])(
-  `after a failure (%s) of any operation, and a crash at the end (seed ${seed})`,
-  async (code) => {
+test.each([
+  ["ENOSPC", 1],
+  ["EIO", 1],
+  ["EIO", 2],
+  ["EIO", 5],
+])(
+  `after a failure (%s) of any operation, or of as many as %i in a row, and a crash at the end (seed ${seed})`,
+  async (code, count) => {
     const operations = await operationsOfARun();
     for (let at = 1; at <= operations; at++) {
       const disk = new FaultyDisk();
-      disk.fateOf = (operation) => (operation === at ? code : "well");
+      disk.fateOf = (operation) => (operation >= at && operation < at + count ? code : "well");
       const workload = new Workload(disk);
       await workload.run();
       await check(disk.afterCrash(seededRandom(seed + at)), workload);

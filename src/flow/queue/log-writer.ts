@@ -144,7 +144,9 @@ export class LogWriter {
   private async drain(): Promise<void> {
     // What else comes in this tick goes along.
     await undefined;
-    while (this.pending.length > 0) if (!(await this.writeGroup(this.takeGroup()))) break;
+    while (this.pending.length > 0)
+      // Whoever heard of a failure may have come back with more before this did.
+      if (!(await this.writeGroup(this.takeGroup())) && !this.pending.some(isUntried)) break;
     this.isDraining = false;
   }
 
@@ -159,7 +161,7 @@ export class LogWriter {
     return this.pending.splice(0, count);
   }
 
-  /** False: only notes are left that cannot be written now. */
+  /** False: what is left was tried, and cannot be written now. */
   private async writeGroup(group: readonly Pending[]): Promise<boolean> {
     const before = this.active?.bytes ?? 0;
     try {
@@ -257,6 +259,8 @@ export class LogWriter {
     const { active } = this;
     if (active === undefined) return true;
     const isUndone = await this.cut(active, error instanceof SyncError);
+    // It is not synced any more: what was noted in it before has to go to another one.
+    if (!isUndone) this.writeAgain();
     // Where nothing in it counts, its space can be had.
     if (!isUndone || systemCode(error) === "EFBIG" || active.usedBytes === 0) this.seal();
     return isUndone;
@@ -283,8 +287,7 @@ export class LogWriter {
       each.onWritten?.();
       each.onWritten = undefined;
     }
-    if (this.pending.some(({ waiter }) => waiter !== undefined)) return true;
-    if (!this.isClosed && this.pending.length > 0) this.setTimer(NOTE_RETRY_MS, () => this.kick());
+    if (!this.isClosed && this.pending.length > 0) this.setTimer(NOTE_RETRY_MS);
     return false;
   }
 
@@ -304,14 +307,15 @@ export class LogWriter {
 
   private syncLater(notes: readonly Pending[]): void {
     this.unsynced.push(...notes);
-    if (this.timer === undefined) this.setTimer(LAZY_SYNC_MS, () => this.flush().catch(() => {}));
+    if (this.timer === undefined) this.setTimer(LAZY_SYNC_MS);
   }
 
-  private setTimer(delayMs: number, act: () => void): void {
+  /** Writes and syncs what there is, later. */
+  private setTimer(delayMs: number): void {
     this.stopTimer();
     const callback = (): void => {
       this.timer = undefined;
-      if (!this.isClosed) act();
+      if (!this.isClosed) this.flush().catch(() => {});
     };
     this.timer = this.init.clock.setTimer(callback, delayMs, false);
   }
@@ -320,6 +324,11 @@ export class LogWriter {
     if (this.timer !== undefined) this.init.clock.clearTimer(this.timer);
     this.timer = undefined;
   }
+}
+
+/** Somebody waits to hear of it. */
+function isUntried({ waiter, onWritten }: Pending): boolean {
+  return waiter !== undefined || onWritten !== undefined;
 }
 
 /** A sync failed, of the file or of its folder. */
