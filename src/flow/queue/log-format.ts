@@ -115,8 +115,20 @@ export function sealEntry(entry: Buffer, segment: number): void {
 export function entryBytes(buf: Buffer, pos: number, segment: number): number {
   if (buf.length - pos < NOTE_BYTES) return 0;
   const bytes = buf.readUInt32LE(pos + 4) + BODY_AT;
-  if (bytes < NOTE_BYTES || bytes > buf.length - pos) return 0;
+  if (bytes > buf.length - pos || !isLikely(buf, pos, bytes)) return 0;
   return buf.readUInt32LE(pos) === checksum(buf.subarray(pos, pos + bytes), segment) ? bytes : 0;
+}
+
+/**
+ * False for nearly everything that is no entry. Behind a damaged place every position is tried: to sum up megabytes for each of
+ * those at which a length might stand would take hours where a large record was cut off.
+ */
+function isLikely(buf: Buffer, pos: number, bytes: number): boolean {
+  const kind = buf[pos + BODY_AT];
+  const isNote = kind === Kind.REMOVE || kind === Kind.FAIL;
+  if (isNote ? bytes !== NOTE_BYTES : kind !== Kind.RECORD || bytes < TEXTS_AT) return false;
+  const sequence = buf.readDoubleLE(pos + SEQUENCE_AT);
+  return Number.isSafeInteger(sequence) && sequence > 0;
 }
 
 function checksum(entry: Buffer, segment: number): number {
@@ -141,6 +153,11 @@ export function failuresOf(entry: Buffer): number {
 
 export function enqueuedAtOf(entry: Buffer): number {
   return entry.readDoubleLE(ENQUEUED_AT);
+}
+
+/** How often the queue had been opened when the record was put. */
+export function runOf(entry: Buffer): number {
+  return entry.readUInt32LE(RUN_AT);
 }
 
 export function isDead(entry: Buffer): boolean {
@@ -173,7 +190,7 @@ export function decodeRecord(entry: Buffer, run: number, failures: number): Stor
     payload: Buffer.from(entry.subarray(pos)),
     sequence: sequenceOf(entry),
     failures,
-    restarts: run - entry.readUInt32LE(RUN_AT),
+    restarts: run - runOf(entry),
     death: decodeDeath(entry),
   };
 }

@@ -10,6 +10,7 @@ import {
   Kind,
   kindOf,
   replacedBy,
+  runOf,
   type SegmentHeader,
   sequenceOf,
 } from "./log-format.js";
@@ -175,8 +176,9 @@ class Recovery {
       if (replacedBy(entry) > 0) this.list.remove(replacedBy(entry));
       this.list.add(segment, sequence, entry, pos, failuresOf(entry));
       this.nextSequence = Math.max(this.nextSequence, sequence + 1);
+      // The header that says so may be damaged.
+      this.run = Math.max(this.run, runOf(entry));
     } else if (kind === Kind.REMOVE) this.list.remove(sequence);
-    else if (kind === Kind.FAIL) this.list.fail(sequence);
-    else this.damage.push(`${segment.path}: an entry of unknown kind ${kind} at ${pos}`);
+    else this.list.fail(sequence);
   }
 }

@@ -5,6 +5,7 @@ import { Code, localError } from "../../codec/status.js";
 import type { Disk } from "./disk.js";
 import { type Recovered, recover } from "./log-recovery.js";
 import { folderOf, queueNames } from "./log-store.js";
+import type { SegmentList } from "./segment-list.js";
 import type { ReadLimits, RecordState, StoredCounts, StoredRecord } from "./store.js";
 
 /** The folder is looked at again this often while its owner changes it. */
@@ -30,6 +31,7 @@ export async function viewStore(disk: Disk, path: string): Promise<QueueView[]> 
   for (const name of await queueNames(disk, path)) {
     const { list, damage } = await recover(disk, `${path}/${folderOf(name)}`);
     views.push({ name, counts: list.counts(), damage });
+    await closeAll(list);
   }
   return views;
 }
@@ -91,8 +93,12 @@ class View implements ReadableQueue {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.recovered.list.segments.map((segment) => segment.close()));
+    await closeAll(this.recovered.list);
   }
+}
+
+async function closeAll({ segments }: SegmentList): Promise<void> {
+  await Promise.all(segments.map((segment) => segment.close()));
 }
 
 /** The files are not those that were looked at. */
