@@ -1,10 +1,11 @@
 // `sluice/queue`: stores for durable queues. Only who uses one imports this; the spine knows their interface alone.
 
 import { resolve } from "node:path";
+import { checkQueueOptions } from "./flow/queue/durable-queue.js";
 import { LogQueueStore } from "./flow/queue/log-store.js";
 import { MemoryQueueStore } from "./flow/queue/memory-store.js";
 import { nodeDisk } from "./flow/queue/node-disk.js";
-import type { QueueOptions, QueueStore } from "./flow/queue/store.js";
+import { checkQueueName, type QueueOptions, type QueueStore } from "./flow/queue/store.js";
 import { systemClock } from "./transport/clock.js";
 
 export {
@@ -48,7 +49,7 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
 /**
  * A store in this folder, which is made if it is not there, and belongs to one process at a time. It is opened at the first use: what
- * stands in the way (another owner, no permission) rejects that.
+ * stands in the way (another owner, no permission) rejects that. Throws `RangeError` for options that are out of range.
  *
  *     const queues = openQueueStore("/var/lib/push/queues", { queues: { stats: { maxCalls: 1_000_000 } } });
  *     const channel = connect(address, { queues });
@@ -57,6 +58,7 @@ export function openQueueStore(path: string, options: DiskStoreOptions = {}): Qu
   const { queues = {}, segmentBytes = DEFAULT_SEGMENT_BYTES, onDamage = warn, ...rest } = options;
   if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES))
     throw new RangeError(`segmentBytes must be ${MIN_SEGMENT_BYTES} to ${MAX_SEGMENT_BYTES}, not ${segmentBytes}`);
+  checkOptions(rest, queues);
   return new LogQueueStore({
     disk: nodeDisk,
     clock: systemClock,
@@ -71,7 +73,14 @@ export function openQueueStore(path: string, options: DiskStoreOptions = {}): Qu
 
 /** A store in memory, for tests: it survives nothing. */
 export function memoryQueueStore({ queues = {}, ...options }: QueueStoreOptions = {}): QueueStore {
+  checkOptions(options, queues);
   return new MemoryQueueStore(options, queues);
+}
+
+/** A mistake is heard where it is made, not when the queue is first used. */
+function checkOptions(options: QueueOptions, queues: Readonly<Record<string, QueueOptions>>): void {
+  checkQueueOptions("queue store", options);
+  for (const [name, own] of Object.entries(queues)) checkQueueOptions(`queue "${checkQueueName(name)}"`, own);
 }
 
 function warn(text: string): void {

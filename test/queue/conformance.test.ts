@@ -96,12 +96,25 @@ describe.each(Object.keys(sites))("%s", (name) => {
     expect(await read(50, 1)).toEqual(sequences.slice(0, 1));
   });
 
+  test("records by their sequences stop at the bytes that they may take", async () => {
+    const queue = await openQueue();
+    const records = ["a", "b", "c"].map((id) => record(id));
+    const sequences = await Promise.all(records.map((each) => queue.append(each)));
+    const bytes = recordBytes(records[0]!);
+    const idsWithin = async (limit?: number): Promise<(string | undefined)[]> =>
+      (await queue.get(sequences, limit)).map((each) => each?.callId);
+    expect(await idsWithin(2 * bytes - 1)).toEqual(["a"]);
+    expect(await idsWithin(2 * bytes)).toEqual(["a", "b"]);
+    expect(await idsWithin(0)).toEqual(["a"]);
+    expect(await idsWithin()).toEqual(["a", "b", "c"]);
+  });
+
   test("what is removed is gone, also after a restart", async () => {
     const queue = await openQueue();
     const [a, b] = await Promise.all(["a", "b", "c"].map((id) => queue.append(record(id))));
     for (const sequence of [a, a, 999]) queue.remove(sequence as number);
     expect(await idsOf(queue, "alive")).toEqual(["b", "c"]);
-    expect((await queue.get([b as number, a as number])).map(({ callId }) => callId)).toEqual(["b"]);
+    expect((await queue.get([b as number, a as number])).map((each) => each?.callId)).toEqual(["b", undefined]);
     const again = await reopen(queue);
     expect(await idsOf(again, "alive")).toEqual(["b", "c"]);
     expect(again.counts().depth).toBe(2);

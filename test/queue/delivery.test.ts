@@ -9,10 +9,11 @@ import {
   type QueuedCall,
   type QueueOptions,
   type QueueStore,
+  type StoredQueue,
 } from "sluice/queue";
 import { seededRandom, VirtualClock } from "sluice/testing";
 import { describe, expect, test } from "vitest";
-import { READ_AHEAD_RECORDS } from "../../src/flow/queue/delivery-loop.js";
+import { READ_AHEAD_BYTES, READ_AHEAD_RECORDS } from "../../src/flow/queue/delivery-loop.js";
 import { MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, recordBytes } from "../../src/flow/queue/store.js";
 import { record } from "./stores.js";
 
@@ -349,6 +350,16 @@ describe("an outage", () => {
     expect(bench.held.every(({ delivery }) => delivery.attempt === 1)).toBe(true);
   });
 
+  test("is not what one call says that never gets anywhere: others are tried too", async () => {
+    const bench = await new Bench({ concurrency: 1 }).started();
+    await bench.put("stuck", "fine");
+    await bench.end("stuck", unreachable);
+    await bench.clock.advance(200);
+    await bench.end("stuck", unreachable);
+    await bench.clock.advance(400);
+    expect(bench.underWay).toEqual(["fine"]);
+  });
+
   test("ends at once when the queue is told", async () => {
     const bench = await new Bench().started();
     await bench.put("a");
@@ -528,7 +539,8 @@ describe("bounds", () => {
     { maxBackoffMs: 3_600_001 },
     { maxSetAside: 0 },
   ])("options out of range are refused by name: %j", (options) => {
-    expect(() => new Bench(options)).toThrow(new RegExp(`queue "stats": ${Object.keys(options)[0]} must be`));
+    expect(() => new Bench(options)).toThrow(new RegExp(`queue store: ${Object.keys(options)[0]} must be`));
+    expect(() => memoryQueueStore({ queues: { stats: options } })).toThrow(/^queue "stats": /);
   });
 
   test("options may differ by queue", async () => {
@@ -561,6 +573,46 @@ describe("looking after it", () => {
     await bench.end("c");
     expect(bench.queue.stats()).toMatchObject({ depth: 0, dead: 0 });
     expect(bench.begun.at(-1)?.attempt).toBe(1);
+  });
+
+  test("what is put while dead letters come back does not hide them", async () => {
+    const store = memoryQueueStore({ maxAttempts: 1 });
+    let letThrough: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      letThrough = resolve;
+    });
+    wrap(store, (stored) => {
+      const revive = stored.revive.bind(stored);
+      stored.revive = async (sequence) => {
+        const revived = await revive(sequence);
+        await held;
+        return revived;
+      };
+    });
+    const bench = await new Bench({}, {}, store).started();
+    await bench.put("a");
+    await bench.end("a", failed);
+    const replayed = bench.queue.replay();
+    await bench.clock.advance(0);
+    await bench.put("b");
+    letThrough();
+    expect(await replayed).toBe(1);
+    await bench.clock.advance(0);
+    expect(bench.underWay).toEqual(["a", "b"]);
+  });
+
+  test("a replay that fails half way delivers what it has brought back", async () => {
+    const store = memoryQueueStore({ maxAttempts: 1 });
+    wrap(store, (stored) => {
+      const revive = stored.revive.bind(stored);
+      stored.revive = (sequence) => (sequence === 5 ? Promise.reject(new Error("ENOSPC")) : revive(sequence));
+    });
+    const bench = await new Bench({}, {}, store).started();
+    await bench.put("a", "b", "c");
+    for (const id of ["a", "b", "c"]) await bench.end(id, failed);
+    await expect(bench.queue.replay()).rejects.toThrow("ENOSPC");
+    await bench.clock.advance(0);
+    expect(bench.underWay).toEqual(["a", "c"]);
   });
 
   test("purge drops the dead letters, or everything", async () => {
@@ -605,6 +657,45 @@ describe("looking after it", () => {
     await bench.end("a");
     expect(bench.queue.stats().oldestAgeMs).toBe(500);
   });
+});
+
+/** Changes the queues of a store as they are opened. */
+function wrap(store: QueueStore, change: (stored: StoredQueue) => void): void {
+  const open = store.open.bind(store);
+  store.open = async (name) => {
+    const stored = await open(name);
+    change(stored);
+    return stored;
+  };
+}
+
+test("calls whose time has come are read within the same bytes as others", async () => {
+  const store = memoryQueueStore({ concurrency: 1 });
+  let most = 0;
+  wrap(store, (stored) => {
+    const get = stored.get.bind(stored);
+    stored.get = async (...args) => {
+      const records = await get(...args);
+      most = Math.max(
+        most,
+        records.reduce((sum, each) => sum + (each?.payload.length ?? 0), 0),
+      );
+      return records;
+    };
+  });
+  const bench = await new Bench({}, {}, store).started();
+  const payload = Buffer.alloc(1024 * 1024);
+  const ids = Array.from({ length: 24 }, (_, i) => `${i}`);
+  await bench.put(...ids.map((callId) => ({ callId, payload })));
+  for (const id of ids) await bench.end(id, failed);
+  // They become due while another one holds them up.
+  await bench.put("slow");
+  await bench.clock.advance(1_000);
+  await bench.end("slow");
+  for (const _ of ids) await bench.end(bench.underWay[0] as string);
+  expect(bench.queue.stats()).toMatchObject({ depth: 0, delivered: 25 });
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThanOrEqual(READ_AHEAD_BYTES);
 });
 
 describe("a store that fails", () => {

@@ -6,9 +6,17 @@ import { lutimes, mkdtemp, readdir, readlink, rm, symlink, unlink, writeFile } f
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code } from "sluice";
-import { openQueueStore, type QueueStore } from "sluice/queue";
+import {
+  openQueueStore,
+  type QueueStore,
+  type QueueStoreOptions,
+  type StoredQueue,
+  type StoredRecord,
+} from "sluice/queue";
+import { seededRandom } from "sluice/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LOST_AFTER_MS } from "../../src/flow/queue/lock.js";
+import { viewStore } from "../../src/flow/queue/log-view.js";
 import { FaultyDisk } from "./faulty-disk.js";
 import { ALL, record, storeOn } from "./stores.js";
 
@@ -92,6 +100,16 @@ describe("the owner of a folder", () => {
     await ownedBy(`${pid},12345,${where},0a,${host}`);
     const results = await Promise.allSettled(Array.from({ length: 8 }, open));
     expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("is one of two that make the store at the same moment", async () => {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const results = await Promise.allSettled([open(), open()]);
+      const refused = results.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+      expect(refused).toMatchObject([{ code: Code.FAILED_PRECONDITION }]);
+      for (const store of stores.splice(0)) await store.close();
+      await rm(path, { recursive: true });
+    }
   });
 
   test("owns no folder with other things in it", async () => {
@@ -188,4 +206,126 @@ describe("damage", () => {
     const again = await storeOn(disk.afterCrash(), 1_000_000).open("q");
     expect(await again.read("alive", 0, { records: 1, bytes: 1 })).toHaveLength(1);
   });
+
+  test("of a header takes nothing from the number of an attempt", async () => {
+    const disk = new FaultyDisk();
+    const reopened = async (): Promise<StoredQueue> => {
+      const store = storeOn(disk, 1_000_000);
+      stores.push(store);
+      return await store.open("q");
+    };
+    const stores: QueueStore[] = [];
+    for (let restart = 0; restart < 3; restart++) {
+      const queue = await reopened();
+      if (restart === 2) await queue.append(record("e"));
+      else if (restart === 0) await queue.append(record("a"));
+      await stores.pop()?.close();
+    }
+    for (const name of disk.names("/queues/q.q")) disk.damage(`/queues/q.q/${name}`, 24);
+    const records = await (await reopened()).read("alive", 0, ALL);
+    expect(records.map(({ callId, restarts }) => [callId, restarts])).toEqual([
+      ["a", 3],
+      ["e", 1],
+    ]);
+  });
+
+  test("of a large call that was cut off is gone over in a moment, whatever is in it", async () => {
+    const intact = new FaultyDisk();
+    const queue = await storeOn(intact, 64 * 1024 * 1024).open("q");
+    const random = seededRandom(1);
+    const numbers = Uint32Array.from({ length: 4 * 1024 * 1024 }, () => random() * 0x1_0000_0000);
+    const payload = Buffer.from(numbers.buffer);
+    await queue.append(record("a"));
+    await queue.append(record("large", { payload }));
+    const whole = await intact.open(file);
+    await whole.truncate((await whole.bytes()) - 1);
+    const left = await (await storeOn(intact, 64 * 1024 * 1024).open("q")).read("alive", 0, ALL);
+    expect(left.map(({ callId }) => callId)).toEqual(["a"]);
+  });
+});
+
+describe("failures that come together", () => {
+  test("a removal is not forgotten with a file that could not be put in order", async () => {
+    for (const second of ["truncate", "sync"]) {
+      const disk = new FaultyDisk();
+      const queue = await storeOn(disk, 1_000_000).open("q");
+      const [a] = await Promise.all(["a", "b"].map((id) => queue.append(record(id))));
+      await queue.remove(a as number);
+      disk.fateOf = (_, kind) => (kind === "write" || kind === second ? "EIO" : "well");
+      await expect(queue.append(record("c"))).rejects.toMatchObject({ retry: "unsafe" });
+      disk.fateOf = () => "well";
+      await queue.append(record("d"));
+      await queue.flush();
+      const left = await (await storeOn(disk.afterCrash()).open("q")).read("alive", 0, ALL);
+      expect(left.map(({ callId }) => callId)).toEqual(["b", "d"]);
+    }
+  });
+
+  test("what is put by whoever heard of one first is written", async () => {
+    const disk = new FaultyDisk();
+    const queue = await storeOn(disk).open("q");
+    await queue.append(record("a"));
+    disk.fateOf = (_, kind) => (kind === "sync" ? "EIO" : "well");
+    const flushed = queue.flush();
+    await flushed.catch(() => {
+      disk.fateOf = () => "well";
+      return queue.append(record("b"));
+    });
+    expect(queue.counts().depth).toBe(2);
+  });
+});
+
+describe("two at once", () => {
+  test("bring a dead letter back once", async () => {
+    const queue = await storeOn(new FaultyDisk()).open("q");
+    await queue.append(record("a"));
+    await queue.bury((await queue.read("alive", 0, ALL))[0]!, death);
+    const [{ sequence }] = (await queue.read("dead", 0, ALL)) as [StoredRecord];
+    const revived = await Promise.all([queue.revive(sequence), queue.revive(sequence)]);
+    expect(revived.filter((each) => each !== undefined)).toHaveLength(1);
+    expect(queue.counts()).toMatchObject({ depth: 1, dead: 0 });
+  });
+
+  test("may close a store and its queue: either waits for both", async () => {
+    const disk = new FaultyDisk();
+    const store = storeOn(disk);
+    const queue = await store.open("q");
+    const appended = queue.append(record("a"));
+    const closed = queue.close();
+    await store.close();
+    expect(disk.handles).toBe(0);
+    await Promise.all([appended, closed]);
+  });
+
+  test("may open a queue and close the store: it is closed afterwards", async () => {
+    for (let hops = 0; hops < 12; hops++) {
+      const disk = new FaultyDisk();
+      const store = storeOn(disk);
+      await (await store.open("other")).append(record("a"));
+      const opened = store.open("q").then(
+        (queue) => queue.append(record("b")),
+        (error: unknown) => error,
+      );
+      for (let hop = 0; hop < hops; hop++) await undefined;
+      await store.close();
+      await opened.catch(() => {});
+      expect(disk.handles, `after ${hops} hops`).toBe(0);
+    }
+  });
+});
+
+test("looking at a store leaves no file open", async () => {
+  const disk = new FaultyDisk();
+  const store = storeOn(disk);
+  await (await store.open("q")).append(record("a"));
+  await store.close();
+  expect(await viewStore(disk, "/queues")).toMatchObject([{ name: "q", counts: { depth: 1 } }]);
+  expect(disk.handles).toBe(0);
+});
+
+test("options that no queue can have are refused when the store is made", () => {
+  const open = (options: QueueStoreOptions) => (): unknown => openQueueStore("nowhere", options);
+  expect(open({ maxCalls: 0 })).toThrow("queue store: maxCalls must be a whole number from 1");
+  expect(open({ queues: { stats: { concurrency: 0.5 } } })).toThrow('queue "stats": concurrency must be');
+  expect(open({ queues: { "../x": {} } })).toThrow('queue name "../x"');
 });

@@ -167,7 +167,10 @@ export class DeliveryLoop {
     return this.idle;
   }
 
-  /** A record is durable at the end of the queue. It is taken in without reading it again where nothing before it is still to be read. */
+  /**
+   * A record is durable at the end of the queue, and all before it have been offered. It is taken in without reading it again where
+   * nothing before it is still to be read.
+   */
   offer(record: StoredRecord): void {
     const { sequence } = record;
     if (sequence <= this.tail || sequence <= this.position) return;
@@ -177,6 +180,12 @@ export class DeliveryLoop {
       this.position = sequence;
       this.take(record);
     }
+    this.pump();
+  }
+
+  /** Records have come to the end of the queue which nobody offers: they are read. */
+  lookAgain(): void {
+    this.tail = Math.max(this.tail, this.queue.counts().lastSequence);
     this.pump();
   }
 
@@ -256,15 +265,19 @@ export class DeliveryLoop {
     else this.delay(task, delivery, error);
   }
 
-  /** Nobody can be reached: holds everything up, and leaves the record its place. */
+  /**
+   * Nobody can be reached: holds everything up, and leaves the record its place. One that has probed goes behind the others, because it
+   * may be it alone that gets nowhere (its deadline is too short, its method has no room).
+   */
   private pause(task: Task, delivery: Delivery, error: RpcError): void {
     const now = this.surroundings.clock.now();
+    if (this.outages > 0) this.ready.push(task);
+    else this.ready.unshift(task);
     if (now >= this.pausedUntil) {
       this.outages++;
       this.pausedUntil = now + this.delayAfter(this.outages, error);
       if (!this.isStopped) this.wheel.add(this.pauseTimer, this.pausedUntil);
     }
-    this.ready.unshift(task);
     this.readyBytes += task.bytes;
     this.surroundings.hooks.failed?.(delivery, error, this.pausedUntil - now);
   }
@@ -341,12 +354,12 @@ export class DeliveryLoop {
     const { generation } = this;
     this.scansNext = true;
     const wanted = this.woken.slice(0, this.room);
-    const records = await this.queue.get(wanted.map(({ sequence }) => sequence));
+    const sequences = wanted.map(({ sequence }) => sequence);
+    const records = await this.queue.get(sequences, READ_AHEAD_BYTES - this.readyBytes);
     if (generation !== this.generation) return;
-    this.woken.splice(0, wanted.length);
-    const found = new Map(records.map((record) => [record.sequence, record]));
-    for (const { sequence, key, failures } of wanted) {
-      const record = found.get(sequence);
+    this.woken.splice(0, records.length);
+    for (const [index, record] of records.entries()) {
+      const { key, failures } = wanted[index] as Waiting;
       if (record === undefined) this.leaveLine(key);
       else this.hold(record, Math.max(failures, record.failures));
     }

@@ -114,6 +114,8 @@ export class DurableQueue {
   /** Counts `start` and `stop`: what an older one began is void. */
   private era = 0;
   private isClosed = false;
+  /** Under way. */
+  private replays = 0;
   private stored = 0;
   private refused = 0;
 
@@ -121,7 +123,7 @@ export class DurableQueue {
   constructor(store: QueueStore, name: string, { clock, random, wallNow = Date.now, hooks = {} }: DurableQueueInit) {
     this.name = checkQueueName(name);
     this.store = store;
-    this.settings = settingsFrom(name, store.optionsOf(name));
+    this.settings = checkQueueOptions(`queue "${name}"`, store.optionsOf(name));
     this.surroundings = { clock, random, wallNow, hooks };
   }
 
@@ -198,7 +200,12 @@ export class DurableQueue {
   /** Puts dead letters back, at the end of the queue: all, or those of one call id. Resolves with their number once that is on disk. */
   async replay(callId?: string): Promise<number> {
     const queue = await this.open();
-    return await replay(queue, callId, (record) => this.loop?.offer(record));
+    this.replays++;
+    try {
+      return await replay(queue, callId, () => this.loop?.lookAgain());
+    } finally {
+      this.replays--;
+    }
   }
 
   /** Drops the dead letters, or everything; resolves with the number of records. */
@@ -229,7 +236,9 @@ export class DurableQueue {
     this.checkRecord(record);
     this.checkRoom(queue, recordBytes(record));
     const sequence = await queue.append(record);
-    this.loop?.offer({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
+    // A dead letter may have come back before it, of which nobody has heard yet: then the store says in which order they go.
+    if (this.replays > 0) this.loop?.lookAgain();
+    else this.loop?.offer({ ...record, sequence, failures: 0, restarts: 0, death: undefined });
   }
 
   private checkRecord({ callId, path, key, payload }: RecordInit): void {
@@ -265,7 +274,8 @@ function recordOf({ callId, path, key, metadata, payload }: QueuedCall, enqueued
   return { callId, path, key, enqueuedAt, metadata, payload };
 }
 
-function settingsFrom(name: string, options: QueueOptions): typeof DEFAULTS {
+/** Options with their defaults. Throws `RangeError` for one that is out of range, which begins with `what`. */
+export function checkQueueOptions(what: string, options: QueueOptions): Required<QueueOptions> {
   const settings = { ...DEFAULTS };
   for (const [option, [least, most]] of Object.entries(RANGES) as [
     keyof typeof DEFAULTS,
@@ -274,7 +284,7 @@ function settingsFrom(name: string, options: QueueOptions): typeof DEFAULTS {
     const value = options[option] ?? DEFAULTS[option];
     const isWhole = Number.isInteger(value) || value === Number.POSITIVE_INFINITY;
     if (!isWhole || value < least || value > most)
-      throw new RangeError(`queue "${name}": ${option} must be a whole number from ${least} to ${most}, not ${value}`);
+      throw new RangeError(`${what}: ${option} must be a whole number from ${least} to ${most}, not ${value}`);
     settings[option] = value;
   }
   return settings;

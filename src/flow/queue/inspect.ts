@@ -22,21 +22,24 @@ async function* piecesOf(queue: Readable, state: RecordState): AsyncGenerator<St
   }
 }
 
-/** Brings dead letters back, all or those of one call id; resolves with their number once that is on disk. */
+/**
+ * Brings dead letters back, all or those of one call id; resolves with their number once that is on disk. `onRevived` is called when some
+ * of them are.
+ */
 export async function replay(
   queue: StoredQueue,
   callId: string | undefined,
-  onRevived: (record: StoredRecord) => void = () => {},
+  onRevived: () => void = () => {},
 ): Promise<number> {
   let count = 0;
   for await (const records of piecesOf(queue, "dead")) {
     const wanted = records.filter((record) => callId === undefined || record.callId === callId);
     // Together: they share a sync.
-    const revived = await Promise.all(wanted.map(({ sequence }) => queue.revive(sequence)));
-    for (const record of revived) {
-      if (record === undefined) continue;
-      onRevived(record);
-      count++;
+    const revived = await Promise.allSettled(wanted.map(({ sequence }) => queue.revive(sequence)));
+    onRevived();
+    for (const each of revived) {
+      if (each.status === "rejected") throw each.reason;
+      if (each.value !== undefined) count++;
     }
   }
   return count;

@@ -64,7 +64,9 @@ class LogQueue implements StoredQueue {
   private nextSequence: number;
   private pending = 0;
   private pendingBytes = 0;
+  private readonly reviving = new Set<number>();
   private isClosed = false;
+  private closing: Promise<void> | undefined = undefined;
 
   constructor(name: string, init: LogQueueInit, { list, run, nextSequence, nextNumber }: Recovered) {
     const { disk, clock, place, folder, segmentBytes } = init;
@@ -110,9 +112,14 @@ class LogQueue implements StoredQueue {
     }
   }
 
-  async get(sequences: readonly number[]): Promise<StoredRecord[]> {
-    const records = await Promise.all(sequences.map((sequence) => this.getOne(sequence, undefined)));
-    return records.filter((record) => record !== undefined);
+  async get(sequences: readonly number[], bytes = Number.POSITIVE_INFINITY): Promise<(StoredRecord | undefined)[]> {
+    let left = bytes;
+    const end = sequences.findIndex((sequence, index) => {
+      left -= this.list.countedBytes(sequence);
+      return left < 0 && index > 0;
+    });
+    const within = end < 0 ? sequences : sequences.slice(0, end);
+    return await Promise.all(within.map((sequence) => this.getOne(sequence, undefined)));
   }
 
   async remove(sequence: number): Promise<void> {
@@ -132,6 +139,17 @@ class LogQueue implements StoredQueue {
   }
 
   async revive(sequence: number): Promise<StoredRecord | undefined> {
+    // Whoever comes second would make another one of it.
+    if (this.reviving.has(sequence)) return undefined;
+    this.reviving.add(sequence);
+    try {
+      return await this.moveBack(sequence);
+    } finally {
+      this.reviving.delete(sequence);
+    }
+  }
+
+  private async moveBack(sequence: number): Promise<StoredRecord | undefined> {
     const record = await this.getOne(sequence, State.DEAD);
     if (record === undefined) return undefined;
     const moved = await this.write(record, { replaces: sequence, failures: 0, death: undefined });
@@ -147,12 +165,18 @@ class LogQueue implements StoredQueue {
     return this.writer.flush();
   }
 
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  /** Everybody who closes it waits for the same end. */
+  close(): Promise<void> {
     this.isClosed = true;
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     await this.writer.close();
     await this.compactor.close();
-    await Promise.all(this.list.segments.map((segment) => segment.close()));
+    // Everything in them is synced that could be: whether the system likes to close them changes nothing.
+    await Promise.allSettled(this.list.segments.map((segment) => segment.close()));
     this.init.onClose();
   }
 

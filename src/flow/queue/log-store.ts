@@ -3,7 +3,7 @@
 
 import { Code, localError } from "../../codec/status.js";
 import type { Clock } from "../../transport/clock.js";
-import type { Disk } from "./disk.js";
+import { type Disk, systemCode } from "./disk.js";
 import { type FolderLock, lockFolder } from "./lock.js";
 import { openLogQueue } from "./log-queue.js";
 import { alreadyOpen, checkQueueName, type QueueOptions, type QueueStore, type StoredQueue } from "./store.js";
@@ -94,8 +94,13 @@ export class LogQueueStore implements QueueStore {
   private async mark(names: readonly string[]): Promise<void> {
     const { disk } = this.init;
     if (names.length > 0) throw notAStore(this.place);
-    const file = await disk.create(`${this.place}/${MARK}`);
-    await file.close();
+    try {
+      const file = await disk.create(`${this.place}/${MARK}`);
+      await file.close();
+    } catch (error) {
+      // Somebody else makes the same store at this moment; who owns it is decided next.
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
   }
 }
 

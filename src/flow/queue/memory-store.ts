@@ -73,11 +73,16 @@ class MemoryQueue implements StoredQueue {
     return records;
   }
 
-  async get(sequences: readonly number[]): Promise<StoredRecord[]> {
-    return sequences.flatMap((sequence) => {
+  async get(sequences: readonly number[], bytes = Number.POSITIVE_INFINITY): Promise<(StoredRecord | undefined)[]> {
+    const records: (StoredRecord | undefined)[] = [];
+    let left = bytes;
+    for (const sequence of sequences) {
       const record = this.shelf.records.get(sequence);
-      return record === undefined ? [] : [copyOf(record)];
-    });
+      left -= record === undefined ? 0 : recordBytes(record);
+      if (left < 0 && records.length > 0) break;
+      records.push(record && copyOf(record));
+    }
+    return records;
   }
 
   async remove(sequence: number): Promise<void> {

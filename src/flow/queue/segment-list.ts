@@ -65,6 +65,12 @@ export class SegmentList {
     return (this.segmentOf(sequence)?.table.rowOf(sequence) ?? -1) >= 0;
   }
 
+  /** What a record counts for; 0 if it is gone. */
+  countedBytes(sequence: number): number {
+    const { segment, rows } = this.find(sequence) ?? { segment: undefined, rows: [] };
+    return segment?.table.counted[rows[0] as number] ?? 0;
+  }
+
   /** Where a record is that is in this state, or in any but gone. */
   find(sequence: number, state?: State): ReadPlan | undefined {
     const segment = this.segmentOf(sequence);

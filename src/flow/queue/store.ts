@@ -85,8 +85,11 @@ export interface StoredQueue {
   /** Durable records after the sequence `after`, in order. */
   read(state: RecordState, after: number, limits: ReadLimits): Promise<StoredRecord[]>;
 
-  /** The records with these sequences, in this order, without those that are gone. */
-  get(sequences: readonly number[]): Promise<StoredRecord[]>;
+  /**
+   * The records with these sequences, in this order; undefined for one that is gone. Those that would take more than `bytes` are left off the end;
+   * the first is given even if it is larger. Default: all.
+   */
+  get(sequences: readonly number[], bytes?: number): Promise<(StoredRecord | undefined)[]>;
 
   /**
    * Takes a record out for good: it was delivered, or nobody wants it. Resolves once that survives the end of this process, or could not be
