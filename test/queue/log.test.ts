@@ -17,6 +17,7 @@ import { seededRandom } from "sluice/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LOST_AFTER_MS } from "../../src/flow/queue/lock.js";
 import { viewStore } from "../../src/flow/queue/log-view.js";
+import { MAX_LATE_NOTES } from "../../src/flow/queue/log-writer.js";
 import { FaultyDisk } from "./faulty-disk.js";
 import { ALL, record, storeOn } from "./stores.js";
 
@@ -273,6 +274,25 @@ describe("failures that come together", () => {
     });
     expect(queue.counts().depth).toBe(2);
   });
+});
+
+test("what failed calls leave to be noted is bounded while nothing can be written", async () => {
+  const disk = new FaultyDisk();
+  const queue = await storeOn(disk, 64 * 1024 * 1024).open("q");
+  const sequence = await queue.append(record("a"));
+  await queue.flush();
+  disk.capacity = disk.usedBytes;
+  for (let i = 0; i < 2 * MAX_LATE_NOTES; i++) queue.fail(sequence);
+  await expect(queue.flush()).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED });
+  disk.capacity = Number.POSITIVE_INFINITY;
+  await queue.flush();
+  expect(disk.usedBytes).toBeLessThan(20 * MAX_LATE_NOTES);
+  // Removals are kept all the same.
+  disk.capacity = disk.usedBytes;
+  await queue.remove(sequence);
+  disk.capacity = Number.POSITIVE_INFINITY;
+  await queue.flush();
+  expect((await storeOn(disk.afterCrash()).open("q")).counts().depth).toBe(0);
 });
 
 describe("two at once", () => {

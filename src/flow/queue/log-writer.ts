@@ -19,6 +19,9 @@ const LAZY_SYNC_MS = 1_000;
 /** Notes that could not be written are tried again after this long. */
 const NOTE_RETRY_MS = 1_000;
 
+/** Notes of failures are forgotten while more notes than these wait for a disk that takes none: attempts may go on for ever. */
+export const MAX_LATE_NOTES = 100_000;
+
 /** Something to be written. */
 interface Pending {
   /** Nothing: only to be synced. */
@@ -280,7 +283,8 @@ export class LogWriter {
 
   private fail(group: readonly Pending[], cause: unknown, retry: RetrySafety): boolean {
     const error = this.errorOf(cause, retry);
-    const notes = group.filter(({ waiter }) => waiter === undefined);
+    const isLong = group.length + this.pending.length > MAX_LATE_NOTES;
+    const notes = group.filter(({ waiter, entry }) => waiter === undefined && !(isLong && isFailure(entry)));
     this.pending = [...notes, ...this.pending];
     for (const each of group) {
       each.waiter?.onFailed(error);
@@ -324,6 +328,10 @@ export class LogWriter {
     if (this.timer !== undefined) this.init.clock.clearTimer(this.timer);
     this.timer = undefined;
   }
+}
+
+function isFailure(entry: Buffer | undefined): boolean {
+  return entry !== undefined && kindOf(entry) === Kind.FAIL;
 }
 
 /** Somebody waits to hear of it. */
