@@ -6,9 +6,14 @@ import { MessageType } from "../codec/message.js";
 import { type AnyMethod, Method } from "../codec/method.js";
 import { cut, LineLimit } from "../flow/log-lines.js";
 import type { Logger } from "../flow/logger.js";
+import { backoffMs } from "../flow/queue/backoff.js";
 import { type Deliver, DurableQueue, type DurableQueueStats } from "../flow/queue/durable-queue.js";
-import type { QueueStore } from "../flow/queue/store.js";
+import { problemOf, type QueueStore } from "../flow/queue/store.js";
 import type { Clock, Random } from "../transport/clock.js";
+import { CallbackTimer, wheelOf } from "../transport/timers.js";
+
+/** A queue that cannot be opened is tried again after a second, then less often: it may be another process that is about to end. */
+const REOPENING = { initialBackoffMs: 1_000, maxBackoffMs: 15_000 };
 
 /** What queues need of their channel. */
 export interface QueueSite {
@@ -23,7 +28,8 @@ export class ChannelQueues {
   private readonly store: QueueStore;
   private readonly site: QueueSite;
   private readonly queues = new Map<string, DurableQueue>();
-  private readonly delivering = new Set<string>();
+  /** What tries again to open the queues that could not be. */
+  private readonly retries = new Set<CallbackTimer>();
   private readonly lines: LineLimit;
   private isStopped = false;
 
@@ -38,11 +44,14 @@ export class ChannelQueues {
     let queue = this.queues.get(name);
     if (queue === undefined) {
       const { clock, random } = this.site;
-      const hooks = { buried: (): void => this.warn(`a call in queue "${name}" has become a dead letter`) };
+      const hooks = {
+        buried: (): void => this.warn(`a call in queue "${name}" has become a dead letter`),
+        readFailed: (error: unknown): void => this.warn(`queue "${name}" cannot be read: ${problemOf(error)}`),
+      };
       queue = new DurableQueue(this.store, name, { clock, random, hooks });
       this.queues.set(name, queue);
+      this.start(name, queue, 1);
     }
-    if (!this.delivering.has(name) && !this.isStopped) this.start(name, queue);
     return queue;
   }
 
@@ -54,15 +63,15 @@ export class ChannelQueues {
   /** Begins no more deliveries. */
   stop(): void {
     this.isStopped = true;
+    for (const timer of this.retries) this.wheel.remove(timer);
+    this.retries.clear();
     for (const queue of this.queues.values()) void queue.stop().catch(() => {});
   }
 
-  /** Lets the queues go; what was not delivered stays in them. */
+  /** Lets the queues go, once every delivery under way has ended, which is noted; what was not delivered stays in them. */
   async close(): Promise<void> {
     this.stop();
-    await Promise.all(
-      [...this.queues.values()].map((queue) => queue.close().catch((error) => this.warn(String(error)))),
-    );
+    await Promise.all([...this.queues].map(([name, queue]) => this.closeOne(name, queue)));
   }
 
   /** What each queue holds and has counted, by name. */
@@ -70,13 +79,31 @@ export class ChannelQueues {
     return Object.fromEntries([...this.queues].map(([name, queue]) => [name, queue.stats()]));
   }
 
-  private start(name: string, queue: DurableQueue): void {
-    this.delivering.add(name);
+  private start(name: string, queue: DurableQueue, attempt: number): void {
+    if (this.isStopped) return;
     queue.start(this.site.deliver).catch((error: unknown) => {
-      // It is tried again when the queue is next asked for.
-      this.delivering.delete(name);
-      this.warn(`queue "${name}" is not delivered: ${error instanceof Error ? error.message : String(error)}`);
+      if (this.isStopped) return;
+      this.warn(`queue "${name}" is not delivered: ${problemOf(error)}`);
+      const timer = new CallbackTimer(() => {
+        this.retries.delete(timer);
+        this.start(name, queue, attempt + 1);
+      });
+      this.retries.add(timer);
+      this.wheel.add(timer, this.site.clock.now() + backoffMs(REOPENING, attempt, this.site.random));
     });
+  }
+
+  private async closeOne(name: string, queue: DurableQueue): Promise<void> {
+    try {
+      await queue.stop();
+      await queue.close();
+    } catch (error) {
+      this.warn(`queue "${name}" could not be closed: ${problemOf(error)}`);
+    }
+  }
+
+  private get wheel(): ReturnType<typeof wheelOf> {
+    return wheelOf(this.site.clock);
   }
 
   private warn(reason: string): void {

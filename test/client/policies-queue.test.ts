@@ -142,9 +142,6 @@ it("leaves what was not delivered to the next channel, which begins when it know
   await rig.current.now(Promise.all([1, 2].map((id) => report(channel, id))));
   await rig.current.after(2_000, channel.close({ graceMs: 0 }));
   held.release();
-  const reports = new Service("support.v1.Jobs", {
-    report: new Method("support.v1.Jobs", { ...spec, client: { ...FAILURE, storeAlways: true } }),
-  });
   const next = rig.current.connect({ queues: store, deliver: [reports], random: () => 0.5 });
   await rig.current.now(next.ready());
   await rig.current.clock.advance(0);
@@ -241,9 +238,84 @@ it("tells of a queue that another channel of the process has", async () => {
   await rig.current.clock.advance(0);
 });
 
+it("tries a queue that cannot be opened again until it can, and says in the stats what is in the way", async () => {
+  const queues = memoryQueueStore();
+  const [channel, held] = await start({ queues });
+  channel.policies.set(jobs.report, { ...FAILURE, storeAlways: true });
+  await rig.current.now(report(channel, 1));
+  await rig.current.clock.advance(0);
+  expect(channel.stats().queues.reports?.problem).toBeUndefined();
+  const second = rig.current.connect({ queues, deliver: [reports], random: () => 0.5 }, ADDRESS);
+  await rig.current.now(second.ready());
+  await rig.current.clock.advance(0);
+  expect(second.stats().queues.reports?.problem).toMatch(
+    /^FAILED_PRECONDITION: queue "reports" .* is in use by another/,
+  );
+  await rig.current.after(2_000, channel.close({ graceMs: 0 }));
+  // Nobody calls the method here.
+  await rig.current.clock.advance(3_000);
+  expect(second.stats().queues.reports).toMatchObject({ depth: 1, inFlight: 1, problem: undefined });
+  held.release();
+  await rig.current.clock.advance(0);
+  expect(second.stats().queues.reports).toMatchObject({ depth: 0, delivered: 1 });
+});
+
+it("says in the stats why nothing is delivered, and in the log that a queue cannot be read", async () => {
+  const queues = memoryQueueStore();
+  const open = queues.open.bind(queues);
+  let isBroken = true;
+  queues.open = async (name) => {
+    const stored = await open(name);
+    const read = stored.read.bind(stored);
+    stored.read = (...args) => (isBroken ? Promise.reject(new Error("EIO: broken")) : read(...args));
+    return stored;
+  };
+  const before = await open("reports");
+  const payload = Buffer.alloc(0);
+  await before.append({
+    callId: "a",
+    path: jobs.report.path,
+    key: undefined,
+    enqueuedAt: 0,
+    metadata: undefined,
+    payload,
+  });
+  await before.close();
+  const lines: unknown[] = [];
+  const logger = { warn: (fields: object): unknown => lines.push(fields) };
+  const [channel, held] = await start({ queues, deliver: [reports], logger });
+  await rig.current.clock.advance(0);
+  expect(lines).toMatchObject([{ reason: expect.stringContaining("EIO: broken") }]);
+  expect(channel.stats().queues.reports?.problem).toContain("EIO: broken");
+  isBroken = false;
+  await rig.current.clock.advance(1_000);
+  held.held.shift()?.end(new RpcError(Code.INTERNAL, "the database is down"));
+  await rig.current.clock.advance(0);
+  expect(channel.stats().queues.reports?.problem).toContain("INTERNAL: the database is down");
+  await rig.current.clock.advance(1_000);
+  held.release();
+  await rig.current.clock.advance(0);
+  expect(channel.stats().queues.reports).toMatchObject({ delivered: 1, problem: undefined });
+});
+
+it("what is answered while the channel closes is not delivered again", async () => {
+  const store = memoryQueueStore();
+  const [channel, held] = await start({ queues: store });
+  channel.policies.set(jobs.report, { ...FAILURE, storeAlways: true });
+  await rig.current.now(report(channel, 1));
+  await rig.current.clock.advance(0);
+  const closed = channel.close();
+  held.release();
+  await rig.current.after(6_000, closed);
+  expect((await store.open("reports")).counts().depth).toBe(0);
+});
+
 const { name, localName, input, output } = jobs.report;
 const spec = { name, localName, input, output };
 const other = new Method("support.v1.Others", spec);
+const reports = new Service("support.v1.Jobs", {
+  report: new Method("support.v1.Jobs", { ...spec, client: { ...FAILURE, storeAlways: true } }),
+});
 
 it("a one-way call that was stored is delivered until it is answered", async () => {
   const order: bigint[] = [];

@@ -8,7 +8,7 @@ import type { Clock, Random } from "../../transport/clock.js";
 import { CallbackTimer, wheelOf } from "../../transport/timers.js";
 import { type Backoff, backoffMs, Delays, type Waiting } from "./backoff.js";
 import { KeyLines } from "./key-lines.js";
-import { deathOf, type RecordInit, recordBytes, type StoredQueue, type StoredRecord } from "./store.js";
+import { deathOf, problemOf, type RecordInit, recordBytes, type StoredQueue, type StoredRecord } from "./store.js";
 
 /** Records that are read ahead of their delivery, at most. */
 export const READ_AHEAD_RECORDS = 256;
@@ -35,15 +35,12 @@ export interface Delivery extends RecordInit {
  */
 export type Deliver = (delivery: Delivery) => Promise<void>;
 
-/** Called at the moments that logs and metrics care about; what they throw is not caught. */
+/** Told of what nobody else hears of; what they throw is not caught. Puts and deliveries have their promises, and both are counted. */
 export interface DurableQueueHooks {
-  delivered?(delivery: Delivery): void;
   /** An attempt failed; the next one comes after `delayMs`. */
   failed?(delivery: Delivery, error: RpcError, delayMs: number): void;
   /** A record has become a dead letter. */
   buried?(delivery: Delivery, error: RpcError): void;
-  /** A put failed. */
-  refused?(error: RpcError): void;
   /** The store could not be read; it is tried again. */
   readFailed?(error: unknown): void;
 }
@@ -63,8 +60,10 @@ export interface DeliverySurroundings {
   readonly hooks: DurableQueueHooks;
 }
 
-/** Counts of deliveries; they outlive a loop. */
-export class DeliveryCounters {
+/** What came of deliveries; it outlives a loop. */
+export class DeliveryRecord {
+  /** What went wrong last, if nothing has been delivered since. */
+  problem: string | undefined = undefined;
   delivered = 0;
   failed = 0;
   buried = 0;
@@ -96,7 +95,7 @@ export class DeliveryLoop {
   private readonly queue: StoredQueue;
   private readonly settings: DeliverySettings;
   private readonly surroundings: DeliverySurroundings;
-  private readonly counters: DeliveryCounters;
+  private readonly counters: DeliveryRecord;
   private readonly deliver: Deliver;
   private readonly lines = new KeyLines();
   private readonly delays: Delays;
@@ -129,7 +128,7 @@ export class DeliveryLoop {
     queue: StoredQueue,
     settings: DeliverySettings,
     surroundings: DeliverySurroundings,
-    counters: DeliveryCounters,
+    counters: DeliveryRecord,
     deliver: Deliver,
   ) {
     this.queue = queue;
@@ -233,7 +232,8 @@ export class DeliveryLoop {
       error = errorOf(thrown);
     }
     const isCurrent = generation === this.generation;
-    if (error === undefined) await this.onDelivered(task, delivery, generation);
+    if (error !== undefined) this.counters.problem = problemOf(error);
+    if (error === undefined) await this.onDelivered(task, generation);
     else if (this.isDead(task, error)) await this.bury(task, delivery, error, generation);
     else this.onFailed(task, delivery, error, isCurrent);
     this.underWay--;
@@ -250,12 +250,12 @@ export class DeliveryLoop {
    * Its place is free, and the next of its key may go, once the removal has been handed to the system: so no more calls are delivered
    * again after a kill than may be under way, and none of them behind one that came later.
    */
-  private async onDelivered({ record }: Task, delivery: Delivery, generation: number): Promise<void> {
+  private async onDelivered({ record }: Task, generation: number): Promise<void> {
     this.outages = 0;
     this.counters.delivered++;
+    this.counters.problem = undefined;
     await this.queue.remove(record.sequence);
     if (generation === this.generation) this.leaveLine(record.key);
-    this.surroundings.hooks.delivered?.(delivery);
   }
 
   private onFailed(task: Task, delivery: Delivery, error: RpcError, isCurrent: boolean): void {
@@ -346,6 +346,7 @@ export class DeliveryLoop {
 
   private onReadFailed(error: unknown): void {
     if (this.isStopped) return;
+    this.counters.problem = problemOf(error);
     this.surroundings.hooks.readFailed?.(error);
     this.wheel.add(this.readTimer, this.surroundings.clock.now() + READ_RETRY_MS);
   }

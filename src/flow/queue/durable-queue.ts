@@ -11,8 +11,8 @@ import { Code, localError, RpcError } from "../../codec/status.js";
 import type { Clock, Random } from "../../transport/clock.js";
 import {
   type Deliver,
-  DeliveryCounters,
   DeliveryLoop,
+  DeliveryRecord,
   type DeliverySettings,
   type DeliverySurroundings,
   type DurableQueueHooks,
@@ -23,6 +23,7 @@ import {
   MAX_NAME_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_PENDING_BYTES,
+  problemOf,
   type QueueOptions,
   type QueueStore,
   type RecordInit,
@@ -78,6 +79,11 @@ export interface DurableQueueStats {
   readonly failed: number;
   /** Calls that became dead letters. */
   readonly buried: number;
+  /**
+   * What is in the way: why the queue could not be opened or read, or how the last attempt failed, for people. Undefined if nothing has gone
+   * wrong since the last delivery.
+   */
+  readonly problem: string | undefined;
 }
 
 const DEFAULTS = {
@@ -107,7 +113,7 @@ export class DurableQueue {
   private readonly store: QueueStore;
   private readonly settings: typeof DEFAULTS & DeliverySettings;
   private readonly surroundings: DeliverySurroundings;
-  private readonly counters = new DeliveryCounters();
+  private readonly counters = new DeliveryRecord();
   private opening: Promise<StoredQueue> | undefined = undefined;
   private queue: StoredQueue | undefined = undefined;
   private loop: DeliveryLoop | undefined = undefined;
@@ -139,7 +145,6 @@ export class DurableQueue {
     } catch (thrown) {
       const error = thrown instanceof RpcError ? thrown : this.failure(Code.INTERNAL, String(thrown), thrown);
       this.refused++;
-      this.surroundings.hooks.refused?.(error);
       throw error;
     }
   }
@@ -186,10 +191,23 @@ export class DurableQueue {
     const held = this.queue?.counts() ?? { depth: 0, bytes: 0, dead: 0, deadBytes: 0, oldestAt: undefined };
     const { depth, bytes, dead, deadBytes, oldestAt } = held;
     const oldestAgeMs = oldestAt === undefined ? 0 : Math.max(0, this.surroundings.wallNow() - oldestAt);
-    const { delivered, failed, buried } = this.counters;
+    const { delivered, failed, buried, problem } = this.counters;
     const { stored, refused } = this;
     const inFlight = this.loop?.inFlight ?? 0;
-    return { depth, bytes, dead, deadBytes, oldestAgeMs, inFlight, stored, refused, delivered, failed, buried };
+    return {
+      depth,
+      bytes,
+      dead,
+      deadBytes,
+      oldestAgeMs,
+      inFlight,
+      stored,
+      refused,
+      delivered,
+      failed,
+      buried,
+      problem,
+    };
   }
 
   /** The first records of the queue, or of its dead letters. */
@@ -225,8 +243,10 @@ export class DurableQueue {
   private async openStored(): Promise<StoredQueue> {
     try {
       this.queue = await this.store.open(this.name);
+      this.counters.problem = undefined;
       return this.queue;
     } catch (error) {
+      this.counters.problem = problemOf(error);
       this.opening = undefined;
       throw error;
     }

@@ -5,7 +5,7 @@
 // `durable-queue.ts` has them.
 
 import type { Metadata } from "../../codec/metadata.js";
-import { Code, codeName, localError, type RpcError } from "../../codec/status.js";
+import { Code, codeName, localError, RpcError } from "../../codec/status.js";
 
 /** A call to be stored. */
 export interface RecordInit {
@@ -207,7 +207,8 @@ export function deathOf(error: RpcError, at: number): Death {
   return { at, code: error.code, message: error.message.slice(0, MAX_DEATH_CHARACTERS) };
 }
 
-/** `UNAVAILABLE: connection lost`. */
-export function describeDeath({ code, message }: Death): string {
-  return `${codeName(code)}: ${message}`;
+/** What went wrong, for people: `UNAVAILABLE: connection lost`. Long texts are cut. */
+export function problemOf(error: unknown): string {
+  const text = error instanceof RpcError ? `${codeName(error.code)}: ${error.message}` : String(error);
+  return text.slice(0, MAX_DEATH_CHARACTERS);
 }
