@@ -16,6 +16,7 @@ import {
 import { seededRandom } from "sluice/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LOST_AFTER_MS } from "../../src/flow/queue/lock.js";
+import { encodeNote, encodeRecord, Kind, sealEntry } from "../../src/flow/queue/log-format.js";
 import { viewStore } from "../../src/flow/queue/log-view.js";
 import { MAX_LATE_NOTES } from "../../src/flow/queue/log-writer.js";
 import { FaultyDisk } from "./faulty-disk.js";
@@ -228,6 +229,20 @@ describe("damage", () => {
       ["a", 3],
       ["e", 1],
     ]);
+  });
+
+  test("does not let out what was put into a call", async () => {
+    const disk = new FaultyDisk();
+    const queue = await storeOn(disk, 1_000_000).open("q");
+    const removed = await queue.append(record("a"));
+    const place = { sequence: 99, replaces: 0, run: 1, failures: 0, death: undefined };
+    const entries = [encodeNote(Kind.REMOVE, removed), encodeRecord(record("forged"), place)];
+    for (const entry of entries) sealEntry(entry, 1);
+    await queue.append(record("evil", { payload: Buffer.concat([...entries, Buffer.alloc(9)]) }));
+    const whole = await disk.open(file);
+    await whole.truncate((await whole.bytes()) - 1);
+    const left = await (await storeOn(disk, 1_000_000).open("q")).read("alive", 0, ALL);
+    expect(left.map(({ callId }) => callId)).toEqual(["a"]);
   });
 
   test("of a large call that was cut off is gone over in a moment, whatever is in it", async () => {

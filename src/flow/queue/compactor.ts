@@ -33,6 +33,7 @@ export interface CompactorInit {
   readonly list: SegmentList;
   readonly segmentBytes: number;
   readonly run: number;
+  readonly secret: number;
   readonly nextSequence: () => number;
   /** The segment that is being written, which is left alone. */
   readonly current: () => Segment | undefined;
@@ -132,7 +133,7 @@ export class Compactor {
     const { path, number } = old.at(-1) as Segment;
     const temporary = `${path}.tmp`;
     await disk.remove(temporary);
-    const range = { number, from: (old[0] as Segment).from };
+    const range = { number, from: (old[0] as Segment).from, secret: this.init.secret };
     const file = await disk.create(temporary);
     const merged = new Segment(disk, path, range, HEADER_BYTES, file);
     try {
@@ -162,7 +163,7 @@ export class Compactor {
     let kept: Buffer[] = [];
     let from = merged.bytes;
     let piece = PIECE_BYTES;
-    for (const { pos, entry } of entriesOf(await segment.readAll(), segment.number, () => {})) {
+    for (const { pos, entry } of entriesOf(await segment.readAll(), segment.seed, () => {})) {
       const copy = this.keep(entry, segment, old);
       if (copy !== undefined) kept.push(copy);
       if (copy !== undefined) addEntry(merged, copy, segment);
@@ -213,7 +214,7 @@ function isThere({ table }: Segment, sequence: number): boolean {
 
 /** Notes the place of an entry that was copied behind all others. */
 function addEntry(merged: Segment, entry: Buffer, { table }: Segment): void {
-  sealEntry(entry, merged.number);
+  sealEntry(entry, merged.seed);
   const offset = merged.bytes;
   merged.bytes += entry.length;
   if (kindOf(entry) !== Kind.RECORD) return;

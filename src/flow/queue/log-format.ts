@@ -1,6 +1,7 @@
 // The bytes of a queue's log. A segment is a header and entries; an entry is its CRC-32, its length and a body. The CRC covers the
-// length and the body and begins with the number of the segment, so that neither a torn write nor what an older file left in
-// the same blocks is taken for an entry. All numbers are little-endian.
+// length and the body and begins with a seed, which is the queue's secret and the number of the segment, so that neither a torn
+// write, nor what an older file left in the same blocks, nor what somebody has put into a call that was torn is taken for an
+// entry. All numbers are little-endian.
 //
 //   header   "SLUICEQ1" | number f64 | first number that it replaces f64 | run u32 | next sequence f64 | crc u32
 //   entry    crc u32 | length of the body u32 | kind u8 | sequence f64 | ...
@@ -106,17 +107,22 @@ export function encodeNote(kind: typeof Kind.REMOVE | typeof Kind.FAIL, sequence
   return entry;
 }
 
-/** Makes an entry one of this segment. */
-export function sealEntry(entry: Buffer, segment: number): void {
-  entry.writeUInt32LE(checksum(entry, segment), 0);
+/** What the entries of a segment are sealed with. */
+export function seedOf(secret: number, segment: number): number {
+  return (secret ^ segment) >>> 0;
 }
 
-/** The length of the entry of this segment at `pos`; 0 if there is none, or none that is whole. */
-export function entryBytes(buf: Buffer, pos: number, segment: number): number {
+/** Makes an entry one of the segment with this seed. */
+export function sealEntry(entry: Buffer, seed: number): void {
+  entry.writeUInt32LE(checksum(entry, seed), 0);
+}
+
+/** The length of the entry at `pos` of a segment with this seed; 0 if there is none, or none that is whole. */
+export function entryBytes(buf: Buffer, pos: number, seed: number): number {
   if (buf.length - pos < NOTE_BYTES) return 0;
   const bytes = buf.readUInt32LE(pos + 4) + BODY_AT;
   if (bytes > buf.length - pos || !isLikely(buf, pos, bytes)) return 0;
-  return buf.readUInt32LE(pos) === checksum(buf.subarray(pos, pos + bytes), segment) ? bytes : 0;
+  return buf.readUInt32LE(pos) === checksum(buf.subarray(pos, pos + bytes), seed) ? bytes : 0;
 }
 
 /**
@@ -131,8 +137,8 @@ function isLikely(buf: Buffer, pos: number, bytes: number): boolean {
   return Number.isSafeInteger(sequence) && sequence > 0;
 }
 
-function checksum(entry: Buffer, segment: number): number {
-  return crc32(entry.subarray(4), segment >>> 0);
+function checksum(entry: Buffer, seed: number): number {
+  return crc32(entry.subarray(4), seed);
 }
 
 export function kindOf(entry: Buffer): number {

@@ -7,7 +7,7 @@ import type { Clock } from "../../transport/clock.js";
 import { Compactor } from "./compactor.js";
 import type { Disk } from "./disk.js";
 import { encodeNote, encodeRecord, Kind, type RecordPlace } from "./log-format.js";
-import { type Recovered, recover } from "./log-recovery.js";
+import { makeSecret, type Recovered, recover } from "./log-recovery.js";
 import { LogWriter } from "./log-writer.js";
 import { type Segment, State } from "./segment.js";
 import type { ReadPlan, SegmentList } from "./segment-list.js";
@@ -41,7 +41,10 @@ export async function openLogQueue(name: string, init: LogQueueInit): Promise<St
   await disk.makeFolder(folder);
   const recovered = await recover(disk, folder);
   for (const text of recovered.damage) onDamage(text);
-  const queue = new LogQueue(name, init, recovered);
+  // Segments without a secret are sealed with none, and so are those that follow them.
+  const isNew = recovered.list.segments.length === 0;
+  const secret = recovered.secret ?? (isNew ? await makeSecret(disk, folder) : 0);
+  const queue = new LogQueue(name, init, { ...recovered, secret });
   try {
     for (const leftover of recovered.leftovers) await disk.remove(`${folder}/${leftover}`);
     // They would count again if what replaces them went before them.
@@ -68,14 +71,24 @@ class LogQueue implements StoredQueue {
   private isClosed = false;
   private closing: Promise<void> | undefined = undefined;
 
-  constructor(name: string, init: LogQueueInit, { list, run, nextSequence, nextNumber }: Recovered) {
+  constructor(name: string, init: LogQueueInit, recovered: Recovered & { readonly secret: number }) {
+    const { list, run, secret, nextSequence, nextNumber } = recovered;
     const { disk, clock, place, folder, segmentBytes } = init;
     this.name = name;
     this.init = init;
     this.list = list;
     this.run = run + 1;
     this.nextSequence = nextSequence;
-    const shared = { disk, clock, folder, list, segmentBytes, run: this.run, nextSequence: () => this.nextSequence };
+    const shared = {
+      disk,
+      clock,
+      folder,
+      list,
+      segmentBytes,
+      secret,
+      run: this.run,
+      nextSequence: () => this.nextSequence,
+    };
     const title = `queue "${name}" at ${place}`;
     this.writer = new LogWriter({ ...shared, nextNumber, title, onSealed: () => this.compactor.kick() });
     this.compactor = new Compactor({ ...shared, current: () => this.writer.current });

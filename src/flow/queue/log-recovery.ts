@@ -1,6 +1,7 @@
 // Reads what a log's folder holds: which segments count, which records are alive, and what is damaged. It changes nothing on
 // disk. What ends in a torn write was never acknowledged; entries behind a damaged place are found again, and the damage is told.
 
+import { randomBytes } from "node:crypto";
 import { type Disk, type DiskFile, systemCode } from "./disk.js";
 import {
   decodeHeader,
@@ -17,6 +18,7 @@ import {
 import { Segment } from "./segment.js";
 import { SegmentList } from "./segment-list.js";
 
+const SECRET_NAME = /^secret-([0-9a-f]{8})$/;
 const SEGMENT_NAME = /^(\d{12})\.log$/;
 /** A folder may change while somebody else owns it; it is read again then, this often. */
 const READ_ATTEMPTS = 20;
@@ -28,6 +30,8 @@ export interface Recovered {
   readonly run: number;
   readonly nextSequence: number;
   readonly nextNumber: number;
+  /** Undefined in a new folder. */
+  readonly secret: number | undefined;
   /** Files that do not count, by name. */
   readonly leftovers: readonly string[];
   /** What is damaged, for people. */
@@ -46,15 +50,27 @@ export function segmentPath(folder: string, number: number): string {
   return `${folder}/${String(number).padStart(12, "0")}.log`;
 }
 
+/**
+ * Makes the secret of a queue that has none and nothing else, durably. It is a name in the folder, where damage to files does not reach it; it
+ * keeps those who put calls from writing entries.
+ */
+export async function makeSecret(disk: Disk, folder: string): Promise<number> {
+  const bytes = randomBytes(4);
+  const file = await disk.create(`${folder}/secret-${bytes.toString("hex")}`);
+  await file.close();
+  await disk.syncFolder(folder);
+  return bytes.readUInt32BE();
+}
+
 /** The entries of a segment, in order; `onGap` is told of bytes between them that are none. */
 export function* entriesOf(
   buf: Buffer,
-  segment: number,
+  seed: number,
   onGap: (pos: number, bytes: number) => void,
 ): Generator<{ readonly pos: number; readonly entry: Buffer }, void, void> {
   let gap = -1;
   for (let pos = HEADER_BYTES; pos < buf.length; ) {
-    const bytes = entryBytes(buf, pos, segment);
+    const bytes = entryBytes(buf, pos, seed);
     if (bytes === 0) {
       if (gap < 0) gap = pos;
       pos++;
@@ -99,6 +115,7 @@ class Recovery {
   private run = 0;
   private nextSequence = 1;
   private nextNumber = 1;
+  private secret: number | undefined = undefined;
 
   constructor(disk: Disk, folder: string) {
     this.disk = disk;
@@ -107,6 +124,8 @@ class Recovery {
 
   async readAll(): Promise<void> {
     const names = (await this.disk.list(this.folder)).sort();
+    const secret = names.map((name) => SECRET_NAME.exec(name)?.[1]).find((text) => text !== undefined);
+    if (secret !== undefined) this.secret = Number.parseInt(secret, 16);
     // Newest first, because it says which older ones it replaces.
     let replacedFrom = Number.POSITIVE_INFINITY;
     for (const name of names.filter((each) => SEGMENT_NAME.test(each)).reverse()) {
@@ -147,8 +166,8 @@ class Recovery {
 
   /** Takes in a segment that is newer than those before. */
   private async take(found: Found): Promise<void> {
-    const { path, number, bytes, file } = found;
-    const segment = new Segment(this.disk, path, found, bytes, file);
+    const { path, bytes, file } = found;
+    const segment = new Segment(this.disk, path, { ...found, secret: this.secret ?? 0 }, bytes, file);
     const buf = await segment.readAll();
     this.run = Math.max(this.run, found.run);
     this.nextSequence = Math.max(this.nextSequence, found.nextSequence);
@@ -157,7 +176,7 @@ class Recovery {
     const onGap = (pos: number, bytes: number): void => {
       this.damage.push(`${path}: ${bytes} bytes at ${pos} are damaged`);
     };
-    for (const { pos, entry } of entriesOf(buf, number, onGap)) {
+    for (const { pos, entry } of entriesOf(buf, segment.seed, onGap)) {
       this.apply(segment, pos, entry);
       end = pos + entry.length;
     }
@@ -165,8 +184,8 @@ class Recovery {
   }
 
   result(): Recovered {
-    const { list, run, nextSequence, nextNumber, leftovers, damage } = this;
-    return { list, run, nextSequence, nextNumber, leftovers, damage };
+    const { list, run, nextSequence, nextNumber, secret, leftovers, damage } = this;
+    return { list, run, nextSequence, nextNumber, secret, leftovers, damage };
   }
 
   private apply(segment: Segment, pos: number, entry: Buffer): void {

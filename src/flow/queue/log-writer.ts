@@ -47,6 +47,7 @@ export interface LogWriterInit {
   /** The number of the first segment that it makes. */
   readonly nextNumber: number;
   readonly run: number;
+  readonly secret: number;
   readonly segmentBytes: number;
   /** `queue "stats" at /var/lib/x`. */
   readonly title: string;
@@ -190,7 +191,7 @@ export class LogWriter {
     }
     const segment = entries.length === 0 ? (this.active as Segment) : await this.room();
     const file = await segment.open();
-    for (const entry of entries) sealEntry(entry, segment.number);
+    for (const entry of entries) sealEntry(entry, segment.seed);
     await file.write(entries, segment.bytes);
     if (mustSync) await this.sync(file);
     else this.syncLater(group);
@@ -208,7 +209,7 @@ export class LogWriter {
   }
 
   private async makeSegment(): Promise<Segment> {
-    const { disk, folder, list, run } = this.init;
+    const { disk, folder, list, run, secret } = this.init;
     const number = this.nextNumber++;
     const path = segmentPath(folder, number);
     const file = await disk.create(path);
@@ -220,7 +221,7 @@ export class LogWriter {
       throw error;
     }
     this.isFolderDirty = true;
-    this.active = new Segment(disk, path, { number, from: number }, HEADER_BYTES, file);
+    this.active = new Segment(disk, path, { number, from: number, secret }, HEADER_BYTES, file);
     list.push(this.active);
     return this.active;
   }

@@ -3,7 +3,7 @@
 // and are written down as entries of the newest segment.
 
 import type { Disk, DiskFile } from "./disk.js";
-import { countedBytes, decodeRecord, enqueuedAtOf, entryBytes, isDead } from "./log-format.js";
+import { countedBytes, decodeRecord, enqueuedAtOf, entryBytes, isDead, seedOf } from "./log-format.js";
 import type { ReadLimits, RecordState, StoredRecord } from "./store.js";
 
 /** The states of a record in a table. */
@@ -77,10 +77,12 @@ export class RecordTable {
   }
 }
 
-/** Which segments one stands for. */
+/** Which segments one stands for, and whose it is. */
 export interface SegmentRange {
   readonly number: number;
   readonly from: number;
+  /** The queue's. */
+  readonly secret: number;
 }
 
 /** A segment of a log. */
@@ -88,6 +90,8 @@ export class Segment {
   readonly number: number;
   /** It stands for the segments from this one on; its own number if it replaces none. */
   readonly from: number;
+  /** What its entries are sealed with. */
+  readonly seed: number;
   readonly path: string;
   readonly table: RecordTable = new RecordTable();
   /** The bytes that are in use, the header among them. */
@@ -106,11 +110,12 @@ export class Segment {
   private nextLook: number | undefined = undefined;
   private retired = false;
 
-  constructor(disk: Disk, path: string, { number, from }: SegmentRange, bytes: number, file?: DiskFile) {
+  constructor(disk: Disk, path: string, { number, from, secret }: SegmentRange, bytes: number, file?: DiskFile) {
     this.disk = disk;
     this.path = path;
     this.number = number;
     this.from = from;
+    this.seed = seedOf(secret, number);
     this.bytes = bytes;
     this.file = file === undefined ? undefined : Promise.resolve(file);
   }
@@ -235,7 +240,7 @@ export class Segment {
     return rows.flatMap((row) => {
       const at = (offsets[row] as number) - begin;
       const entry = buf.subarray(at, at + (sizes[row] as number));
-      if (entryBytes(entry, 0, this.number) === sizes[row]) return [decodeRecord(entry, run, failures[row] as number)];
+      if (entryBytes(entry, 0, this.seed) === sizes[row]) return [decodeRecord(entry, run, failures[row] as number)];
       onDamage(row);
       return [];
     });
