@@ -115,7 +115,8 @@ export class VirtualClock implements Clock {
   /** Runs the next callback due by `end`. False: there is none. */
   private step(end: number): boolean {
     // After `spend` timers may be late: as in a real event loop they go before the next turn.
-    if (this.turns.length > 0 && this.timers.nextAt < this.timeMs) return this.fireTimer(end);
+    if (this.turns.length > 0 && this.timers.nextAt < this.timeMs && this.fireTimer(Math.min(end, this.timeMs)))
+      return true;
     const turn = this.turns.shift();
     if (turn === undefined) return this.fireTimer(end);
     this.countCallback();

@@ -42,6 +42,8 @@ export class MethodGate implements Gate {
   readonly counters: MethodCounters = new MethodCounters();
   /** Handlers that run. */
   running = 0;
+  /** Handlers that may run at once now. */
+  limit = 0;
   /** Calls that wait. */
   waiting = 0;
   /** True while the pool has this gate in its round. Only the pool writes it. */
@@ -91,11 +93,6 @@ export class MethodGate implements Gate {
     return { ...this.counters.read(), running, waiting, limit, ...(sizes && { batches: sizes.read() }) };
   }
 
-  /** Handlers that may run at once now. */
-  get limit(): number {
-    return this.adaptive === undefined ? this.policy.concurrency : this.adaptive.limit;
-  }
-
   get answersRefused(): boolean {
     return this.policy.overflow === "log";
   }
@@ -119,12 +116,12 @@ export class MethodGate implements Gate {
 
   admit(backlog: Backlog | undefined): Admission | RpcError {
     if (this.waiting === 0 && this.pool.hasTurn && this.hasWorker) return Admission.START;
-    const { room } = this;
-    if (this.waiting < room) return Admission.WAIT;
+    const { queue } = this.policy;
+    if (this.waiting < (queue === 0 ? this.idle : queue)) return Admission.WAIT;
     // The newest are served first while the queue stands: then the one that comes is worth more than those that wait.
     const longest = this.findLongest();
     const isLonger = longest !== undefined && longest.size > (backlog?.size ?? 0) + 1;
-    if (room > 0 && (this.standing.isStanding || isLonger)) return Admission.WAIT;
+    if (queue > 0 && (this.standing.isStanding || isLonger)) return Admission.WAIT;
     return this.full();
   }
 
@@ -136,7 +133,7 @@ export class MethodGate implements Gate {
     this.running++;
     this.pool.running++;
     this.counters.started++;
-    this.bucket?.take(this.pool.wheel.tick.now());
+    if (this.bucket !== undefined) this.bucket.take(this.pool.wheel.tick.now());
     if (--this.untilMeasured > 0) {
       call.startedAt = 0;
     } else {
@@ -159,12 +156,12 @@ export class MethodGate implements Gate {
     const share = remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : remaining * QUEUE_SHARE;
     const allowedMs = policy.queueDeadlineMs ?? share;
     standing.onWait(now, this.waiting, allowedMs);
-    const patienceMs = standing.isStanding ? standing.patienceMs : allowedMs;
+    const isSeldom = (backlog as CallBacklog).turn === "none";
+    const patienceMs = standing.isStanding && !isSeldom ? standing.patienceMs : allowedMs;
     call.waitingSince = now;
     pool.wheel.add(call, now + Math.min(patienceMs, allowedMs, remaining));
     this.push(call, backlog as CallBacklog);
-    const { room } = this;
-    while (this.waiting > room) this.evict();
+    while (this.isCrowded) this.evict(call);
     pool.wake(this);
   }
 
@@ -213,11 +210,14 @@ export class MethodGate implements Gate {
     return call;
   }
 
-  /** Calls that may wait now. */
-  private get room(): number {
-    const { queue } = this.policy;
-    if (queue === 0) return this.idle;
-    return this.standing.isStanding ? Math.min(queue, this.standing.room) : queue;
+  /**
+   * True if more calls wait than may. While the queue stands few may; those of connections that had not called for a while
+   * do not count then: it is not for them that it stands (fq_codel judges each flow by itself).
+   */
+  private get isCrowded(): boolean {
+    const { policy, standing, waiting } = this;
+    if (policy.queue === 0) return waiting > this.idle;
+    return waiting > policy.queue || (standing.isStanding && waiting - this.fresh.length > standing.room);
   }
 
   /** Workers that calls could have at once but for the turn, which may be over: a call that waits for that alone waits for no worker. */
@@ -244,7 +244,9 @@ export class MethodGate implements Gate {
   private measure(tookMs: number): void {
     this.counters.measured++;
     this.counters.measuredMs += tookMs;
-    this.adaptive?.onSample(tookMs, this.running + 1);
+    if (this.adaptive === undefined) return;
+    this.adaptive.onSample(tookMs, this.running + 1);
+    this.limit = this.adaptive.limit;
   }
 
   /** Makes what enforces `policy`. What has learned something, or holds tokens, stays where its part of the policy does. */
@@ -252,6 +254,7 @@ export class MethodGate implements Gate {
     const now = this.pool.wheel.clock.now();
     if (limiter !== before?.limiter || concurrency !== before.concurrency)
       this.adaptive = limiter === "adaptive" ? new AdaptiveLimit(concurrency) : undefined;
+    this.limit = this.adaptive === undefined ? concurrency : this.adaptive.limit;
     if (rate === undefined) this.bucket = undefined;
     else if (this.bucket === undefined) this.bucket = new TokenBucket(rate, burst, now);
     else this.bucket.change(rate, burst, now);
@@ -305,10 +308,15 @@ export class MethodGate implements Gate {
     return found;
   }
 
-  /** Refuses a call of a backlog as long as any, or half as long: the one that would be served last. */
-  private evict(): void {
-    const victim = this.findLongest() as CallBacklog;
-    victim.last(this.standing.isStanding).refuse(this.full());
+  /**
+   * Refuses a call of a backlog as long as any, or half as long: the one that would be served last. Where none has two, it is
+   * `newest`, which has just come, unless it has gone before.
+   */
+  private evict(newest: IncomingCall): void {
+    const longest = this.findLongest() as CallBacklog;
+    const isGone = newest.backlog === undefined;
+    const victim = longest.size > 1 || isGone ? longest.last(this.standing.isStanding) : newest;
+    victim.refuse(this.full());
   }
 
   /** Why there is no room. */

@@ -45,6 +45,8 @@ export class TaskPool {
   private taken = 0;
   /** How long handlers have held the loop in this turn, as far as it was measured. */
   private workedMs = 0;
+  /** True once that is {@link TURN_MS}. */
+  private isTurnOver = false;
   private isTurnWatched = false;
   private isTickWatched = false;
   private isRunning = false;
@@ -80,21 +82,21 @@ export class TaskPool {
 
   /** True if a call that has just come may start: a worker is free, nothing that waits is ready, and the turn is not over. */
   get hasTurn(): boolean {
-    return this.ready === 0 && this.running < this.limit && this.workedMs < TURN_MS;
+    return this.ready === 0 && this.running < this.limit && !this.isTurnOver;
   }
 
   /** Handlers that came while a worker was free have held the loop for `workedMs`. */
   onWork(workedMs: number): void {
     // What `run` starts it measures itself.
     if (this.isRunning) return;
-    this.workedMs += workedMs;
+    this.spend(workedMs);
     if (this.workedMs >= WATCH_MS) this.watchTurn();
   }
 
   /** Calls wait at `gate`, or something has changed that may let them go. */
   wake(gate: MethodGate): void {
     if (!this.enter(gate)) return;
-    if (this.workedMs >= TURN_MS) this.watchTurn();
+    if (this.isTurnOver) this.watchTurn();
     else this.watchTick();
   }
 
@@ -112,6 +114,11 @@ export class TaskPool {
       this.roundOf(gate).push(gate);
     }
     return true;
+  }
+
+  private spend(ms: number): void {
+    this.workedMs += ms;
+    this.isTurnOver = this.workedMs >= TURN_MS;
   }
 
   private watchTick(): void {
@@ -134,6 +141,7 @@ export class TaskPool {
   private beginTurn(): void {
     this.isTurnWatched = false;
     this.workedMs = 0;
+    this.isTurnOver = false;
     if (this.ready === 0) return;
     this.wheel.tick.begin();
     this.run();
@@ -144,13 +152,13 @@ export class TaskPool {
     const { clock } = this.wheel;
     this.isRunning = true;
     let now = clock.now();
-    while (this.ready > 0 && this.running < this.limit && this.workedMs < TURN_MS) {
+    while (this.ready > 0 && this.running < this.limit && !this.isTurnOver) {
       const gate = this.next();
       if (gate === undefined) break;
       gate.take(now).resume();
       const then = now;
       now = clock.now();
-      this.workedMs += now - then;
+      this.spend(now - then);
     }
     this.isRunning = false;
     if (this.ready > 0 && this.running < this.limit) this.watchTurn();

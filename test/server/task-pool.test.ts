@@ -525,6 +525,44 @@ describe("handlers that compute", () => {
   });
 });
 
+describe("a flood that makes the queue stand", () => {
+  it("costs connections that call seldom nothing, not even after a pause of the machine", async () => {
+    const { clock } = rig.current;
+    const order: string[] = [];
+    await rig.current.serve({
+      echo(request) {
+        clock.spend(request.text === "pause" ? 30 : 1);
+        order.push(request.text);
+        return request;
+      },
+    });
+    const flood = rig.current.client();
+    const others = Array.from({ length: 50 }, () => rig.current.client());
+    const failed: RpcError[] = [];
+    let refused = 0;
+    let served = 0;
+    // The flood is ten calls a millisecond; each of the others calls every 100 ms, which takes half of the server.
+    for (let at = 0; at < 2_000; at++) {
+      const callAll = (): void => {
+        for (let i = 0; i < 10; i++) void flood.echo({}, { timeoutMs: 100 }).catch(() => refused++);
+        if (at % 2 === 0) {
+          const text = at % 500 === 498 ? "pause" : "seldom";
+          const call = (others[(at / 2) % others.length] as EchoClient).echo({ text }, { timeoutMs: 100 });
+          call.then(
+            () => served++,
+            (error: RpcError) => failed.push(error),
+          );
+        }
+      };
+      clock.setTimer(callAll, at, false);
+    }
+    await clock.advance(3_000);
+    expect(failed.map(String)).toEqual([]);
+    expect(served).toBe(1_000);
+    expect(refused).toBeGreaterThan(10_000);
+  });
+});
+
 describe("server.policies", () => {
   it("reads and replaces a method's policy while calls wait", async () => {
     const contexts: CallContext[] = [];
