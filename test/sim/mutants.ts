@@ -255,8 +255,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a flood starves a rare caller: whoever is next gives way, not the longest backlog",
     file: "flow/method-gate.ts",
-    find: "const victim = this.findLongest() as CallBacklog;",
-    replace: "const victim = this.nextBacklog();",
+    find: "const longest = this.findLongest() as CallBacklog;\n    const isGone = newest.backlog === undefined;",
+    replace: "const longest = this.nextBacklog();\n    const isGone = true;",
     from: 81,
   },
   {
@@ -282,8 +282,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "one call more waits than may",
     file: "flow/method-gate.ts",
-    find: "while (this.waiting > room) this.evict();",
-    replace: "while (this.waiting > room + 1) this.evict();",
+    find: "return waiting > policy.queue || (",
+    replace: "return waiting > policy.queue + 1 || (",
     from: 176,
   },
   {
@@ -313,7 +313,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a rate is not kept to: tokens are not taken",
     file: "flow/method-gate.ts",
-    find: "    this.bucket?.take(this.pool.wheel.tick.now());\n",
+    find: "    if (this.bucket !== undefined) this.bucket.take(this.pool.wheel.tick.now());\n",
     replace: "",
   },
   {
