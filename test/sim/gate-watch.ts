@@ -354,7 +354,8 @@ class GateWatch {
   private lateness(dueMs: number): number {
     const { host } = this.watch;
     const dueWorldMs = dueMs - host.originMs;
-    return host.now() - host.originMs - afterStalls(dueWorldMs, host.stalls);
+    // A timer that is a little late may meet a stall that has begun since it was due.
+    return host.now() - host.originMs - afterStalls(dueWorldMs + SLACK_MS, host.stalls);
   }
 
   private fill(anew: boolean): void {
