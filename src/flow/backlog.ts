@@ -12,8 +12,24 @@ export class CallBacklog implements Backlog {
   size = 0;
   /** Only the gate writes it. */
   turn: Turn = "none";
+  /** True for one of the callers who call most, of late. Only the gate writes it. */
+  isHeavy = false;
+  /** An interval of the gate; the calls that began to wait in it, and in the one before. */
+  private interval = 0;
+  private asked = 0;
+  private askedBefore = 0;
   private oldest: IncomingCall | undefined = undefined;
   private newest: IncomingCall | undefined = undefined;
+
+  /** One more call begins to wait, in `interval` of the gate; returns how many did in it or the one before, whichever is more. */
+  ask(interval: number): number {
+    if (interval !== this.interval) {
+      this.askedBefore = interval === this.interval + 1 ? this.asked : 0;
+      this.asked = 0;
+      this.interval = interval;
+    }
+    return Math.max(++this.asked, this.askedBefore);
+  }
 
   /** Adds a call, as the newest. */
   push(call: IncomingCall): void {

@@ -46,6 +46,8 @@ export class MethodGate implements Gate {
   limit = 0;
   /** Calls that wait. */
   waiting = 0;
+  /** Those of them that are of the connections that call most. */
+  private waitingHeavy = 0;
   /** True while the pool has this gate in its round. Only the pool writes it. */
   isInRound = false;
   /** One call in so many is measured, and in how many the next one is. */
@@ -156,20 +158,21 @@ export class MethodGate implements Gate {
     const share = remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : remaining * QUEUE_SHARE;
     const allowedMs = policy.queueDeadlineMs ?? share;
     standing.onWait(now, this.waiting, allowedMs);
-    const isSeldom = (backlog as CallBacklog).turn === "none";
-    const patienceMs = standing.isStanding && !isSeldom ? standing.patienceMs : allowedMs;
+    const own = backlog as CallBacklog;
+    this.weigh(own, standing.isHeavy(own.ask(standing.interval)));
+    const patienceMs = standing.isStanding && own.isHeavy ? standing.patienceMs : allowedMs;
     call.waitingSince = now;
-    pool.wheel.add(call, now + Math.min(patienceMs, allowedMs, remaining));
-    this.push(call, backlog as CallBacklog);
-    while (this.isCrowded) this.evict(call);
+    pool.wheel.add(call, now + Math.min(patienceMs, remaining));
+    this.push(call, own);
+    while (this.isCrowdedFor(own)) this.evict(call, own);
     pool.wake(this);
   }
 
   leave(call: IncomingCall, isRefused: boolean): void {
     if (!isRefused) this.counters.fail(call.failedWith);
-    (call.backlog as CallBacklog).remove(call);
-    this.pool.wheel.remove(call);
-    this.onTaken();
+    const backlog = call.backlog as CallBacklog;
+    backlog.remove(call);
+    this.onTaken(call, backlog);
   }
 
   dismiss(call: IncomingCall): void {
@@ -201,8 +204,7 @@ export class MethodGate implements Gate {
   take(now: number): IncomingCall {
     const backlog = this.nextBacklog();
     const call = backlog.take(this.standing.isStanding);
-    this.pool.wheel.remove(call);
-    this.onTaken();
+    this.onTaken(call, backlog);
     const waitedMs = now - call.waitingSince;
     this.counters.waited++;
     this.counters.waitedMs += waitedMs;
@@ -211,13 +213,14 @@ export class MethodGate implements Gate {
   }
 
   /**
-   * True if more calls wait than may. While the queue stands few may; those of connections that had not called for a while
-   * do not count then: it is not for them that it stands (fq_codel judges each flow by itself).
+   * True if more calls wait than may, as far as a call in `own` is concerned. While the queue stands few may wait of the
+   * connections that call most; it is not for the others that it stands (fq_codel judges each flow by itself).
    */
-  private get isCrowded(): boolean {
+  private isCrowdedFor(own: CallBacklog): boolean {
     const { policy, standing, waiting } = this;
     if (policy.queue === 0) return waiting > this.idle;
-    return waiting > policy.queue || (standing.isStanding && waiting - this.fresh.length > standing.room);
+    if (waiting > policy.queue) return true;
+    return own.isHeavy && own.size > 0 && standing.isStanding && this.waitingHeavy > standing.room;
   }
 
   /** Workers that calls could have at once but for the turn, which may be over: a call that waits for that alone waits for no worker. */
@@ -260,9 +263,17 @@ export class MethodGate implements Gate {
     else this.bucket.change(rate, burst, now);
   }
 
+  /** From now on the connection of `backlog` is one of those that call most, or not. */
+  private weigh(backlog: CallBacklog, isHeavy: boolean): void {
+    if (backlog.isHeavy === isHeavy) return;
+    backlog.isHeavy = isHeavy;
+    this.waitingHeavy += isHeavy ? backlog.size : -backlog.size;
+  }
+
   private push(call: IncomingCall, backlog: CallBacklog): void {
     backlog.push(call);
     this.waiting++;
+    if (backlog.isHeavy) this.waitingHeavy++;
     this.pool.waiting++;
     if (this.longest === undefined || backlog.size > this.longest.size) this.longest = backlog;
     if (backlog.size > this.peak) this.peak = backlog.size;
@@ -284,9 +295,11 @@ export class MethodGate implements Gate {
     }
   }
 
-  /** A call waits no more. */
-  private onTaken(): void {
+  /** A call of `backlog` waits no more. */
+  private onTaken(call: IncomingCall, backlog: CallBacklog): void {
+    this.pool.wheel.remove(call);
     this.waiting--;
+    if (backlog.isHeavy) this.waitingHeavy--;
     this.pool.waiting--;
     if (this.waiting > 0) return;
     for (const backlog of this.fresh) backlog.turn = "none";
@@ -309,13 +322,14 @@ export class MethodGate implements Gate {
   }
 
   /**
-   * Refuses a call of a backlog as long as any, or half as long: the one that would be served last. Where none has two, it is
-   * `newest`, which has just come, unless it has gone before.
+   * Refuses the call that would be served last of a backlog as long as any, or half as long. Where none has two, it is
+   * `newest`, which has just come into `own`, unless it has gone before. A connection that calls seldom does not give way to
+   * one of those that call most.
    */
-  private evict(newest: IncomingCall): void {
+  private evict(newest: IncomingCall, own: CallBacklog): void {
     const longest = this.findLongest() as CallBacklog;
-    const isGone = newest.backlog === undefined;
-    const victim = longest.size > 1 || isGone ? longest.last(this.standing.isStanding) : newest;
+    const backlog = longest.isHeavy || !own.isHeavy || own.size === 0 ? longest : own;
+    const victim = backlog.size > 1 || newest.backlog === undefined ? backlog.last(this.standing.isStanding) : newest;
     victim.refuse(this.full());
   }
 

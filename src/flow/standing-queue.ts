@@ -4,13 +4,14 @@
 // at once, while they can still go elsewhere.
 // The shortest wait follows from the fewest calls that ever waited in the interval and from how fast they were started
 // (Little's law): the wait of a call says nothing, since connections that call seldom are served at once.
+// Only the callers who call most make it stand: the others may wait for as long as ever, and do not count towards its room.
 // Target and interval follow from how long calls may wait, a tenth and twice that: for calls that may wait 50 ms they are
 // folly's 5 ms and 100 ms.
 
 const TARGET_SHARE = 0.1;
 const INTERVAL_SHARE = 2;
-/** While the queue stands a call may wait for so many times the target. */
-const STANDING_TARGETS = 1.5;
+/** A caller with more than this part of the calls that any other one made of late is among those who call most. */
+const HEAVY_SHARE = 0.25;
 /**
  * A call that may wait for longer, in milliseconds, counts as one that may wait so long: callers choose their deadlines, and
  * one of weeks must not make the intervals as long.
@@ -36,6 +37,11 @@ export class StandingQueue {
   private started = 0;
   private startedBefore = 0;
   private refused = 0;
+  /** The most calls of one caller that began to wait in this interval, and in the one before. */
+  private most = 0;
+  private mostBefore = 0;
+  /** The number of this interval. */
+  interval = 0;
 
   /** True while the queue stands. */
   get isStanding(): boolean {
@@ -47,9 +53,9 @@ export class StandingQueue {
     return Math.max(MIN_ROOM, Math.floor((this.startedBefore * TARGET_SHARE) / INTERVAL_SHARE));
   }
 
-  /** How long a call may wait while the queue stands, in milliseconds. */
+  /** How long a call of those who call most may wait while the queue stands, in milliseconds. */
   get patienceMs(): number {
-    return this.allowedMs * TARGET_SHARE * STANDING_TARGETS;
+    return this.allowedMs * TARGET_SHARE;
   }
 
   /**
@@ -69,6 +75,12 @@ export class StandingQueue {
     const countedMs = Math.min(allowedMs, LONGEST_MS);
     this.allowedMs += (countedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
     this.look(now, waiting);
+  }
+
+  /** True if a caller, of whom `asked` calls began to wait in this interval or the one before, is among those who call most. */
+  isHeavy(asked: number): boolean {
+    if (asked > this.most) this.most = asked;
+    return asked > this.mostBefore * HEAVY_SHARE;
   }
 
   /** A call that waited is started; `waiting` others go on waiting. */
@@ -96,6 +108,9 @@ export class StandingQueue {
     this.startedBefore = isStale ? 0 : this.started;
     this.started = this.refused = 0;
     this.fewest = isStale ? 0 : Number.POSITIVE_INFINITY;
+    this.mostBefore = isStale ? 0 : this.most;
+    this.most = 0;
+    this.interval++;
     this.countedSince = isStale ? now : this.intervalStart;
     this.intervalStart = now;
     this.intervalEnd = now + interval;

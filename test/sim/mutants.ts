@@ -249,14 +249,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a call that is cancelled while it waits stays in its backlog",
     file: "flow/method-gate.ts",
-    find: "    (call.backlog as CallBacklog).remove(call);\n",
-    replace: "    if (isRefused) (call.backlog as CallBacklog).remove(call);\n",
+    find: "    backlog.remove(call);\n",
+    replace: "    if (isRefused) backlog.remove(call);\n",
   },
   {
     name: "a flood starves a rare caller: whoever is next gives way, not the longest backlog",
     file: "flow/method-gate.ts",
-    find: "const longest = this.findLongest() as CallBacklog;\n    const isGone = newest.backlog === undefined;",
-    replace: "const longest = this.nextBacklog();\n    const isGone = true;",
+    find: "const backlog = longest.isHeavy || !own.isHeavy || own.size === 0 ? longest : own;\n    const victim = backlog.size > 1 || newest.backlog === undefined ?",
+    replace: "const backlog = longest && this.nextBacklog();\n    const victim = true ?",
     from: 81,
   },
   {
@@ -282,8 +282,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "one call more waits than may",
     file: "flow/method-gate.ts",
-    find: "return waiting > policy.queue || (",
-    replace: "return waiting > policy.queue + 1 || (",
+    find: "if (waiting > policy.queue) return true;",
+    replace: "if (waiting > policy.queue + 1) return true;",
     from: 176,
   },
   {
