@@ -49,7 +49,10 @@ export interface ServerPolicy {
   readonly limiter?: Limiter;
   /** Calls of the method that wait for a worker. Default 1,024. */
   readonly queue?: number;
-  /** How long a call may wait for a worker, in milliseconds. Default: half of the time that it has left when it comes. */
+  /**
+   * How long a call may wait for a worker, in milliseconds. Default: half of the time that it has left when it comes, or nine
+   * tenths where other connections call much more.
+   */
   readonly queueDeadlineMs?: number;
   /** Calls started a second. Default: any number. */
   readonly rate?: number;

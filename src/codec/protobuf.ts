@@ -563,8 +563,11 @@ const CHUNK_BYTES = 16_384;
 /** Up to this many bytes, copying in a loop beats making the view that native copying needs. */
 const MAX_LOOP_COPY_BYTES = 24;
 
+/** A buffer with at most so many bytes around those that are wanted is copied whole, which needs no view of it. */
+const MAX_BYTES_AROUND = 64;
+
 /** Where copies go next. */
-const chunk = { memory: newChunk(), used: 0 };
+const chunk = newChunk();
 /** The buffer that was copied from last, taken apart: its accessors cost as much as a short copy. */
 const source: { buf: Buffer; memory: ArrayBufferLike; offset: number } = {
   buf: Buffer.alloc(0),
@@ -573,14 +576,26 @@ const source: { buf: Buffer; memory: ArrayBufferLike; offset: number } = {
 };
 
 /** A transferred chunk would take other messages' bytes with it. */
-function newChunk(): ArrayBuffer {
+function newChunk(): { memory: ArrayBuffer; bytes: Uint8Array; used: number } {
   const memory = new ArrayBuffer(CHUNK_BYTES);
   markAsUntransferable(memory);
-  return memory;
+  return { memory, bytes: new Uint8Array(memory), used: 0 };
 }
 
 function copyOut(buf: Buffer, start: number, length: number): Uint8Array {
-  const copy = length > MAX_POOLED_BYTES ? new Uint8Array(length) : takeFromChunk(length);
+  if (length > MAX_POOLED_BYTES) return fillFrom(new Uint8Array(length), buf, start);
+  const size = buf.length;
+  if (length > MAX_LOOP_COPY_BYTES && size - length <= MAX_BYTES_AROUND) {
+    const at = takeFromChunk(size);
+    chunk.bytes.set(buf, at);
+    return new Uint8Array(chunk.memory, at + start, length);
+  }
+  const at = takeFromChunk(length);
+  return fillFrom(new Uint8Array(chunk.memory, at, length), buf, start);
+}
+
+function fillFrom(copy: Uint8Array, buf: Buffer, start: number): Uint8Array {
+  const length = copy.length;
   if (length > MAX_LOOP_COPY_BYTES) {
     if (source.buf !== buf) rememberSource(buf);
     copy.set(new Uint8Array(source.memory, source.offset + start, length));
@@ -596,14 +611,12 @@ function rememberSource(buf: Buffer): void {
   source.offset = buf.byteOffset;
 }
 
-function takeFromChunk(length: number): Uint8Array {
-  if (chunk.used + length > CHUNK_BYTES) {
-    chunk.memory = newChunk();
-    chunk.used = 0;
-  }
+/** Where the next `length` bytes of the chunk begin. */
+function takeFromChunk(length: number): number {
+  if (chunk.used + length > CHUNK_BYTES) Object.assign(chunk, newChunk());
   const offset = chunk.used;
   chunk.used = (offset + length + 7) & ~7;
-  return new Uint8Array(chunk.memory, offset, length);
+  return offset;
 }
 
 // Messages

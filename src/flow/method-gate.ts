@@ -32,9 +32,10 @@ const MAX_STRIDE = 32;
 const SHORT_MS = 0.05;
 /** The part of its remaining time that a call may wait, where its method says nothing. */
 const QUEUE_SHARE = 0.5;
-
+/** The same for the calls of connections that call seldom: it is not for them that there is no room, and it will be their turn soon. */
+const LIGHT_QUEUE_SHARE = 0.9;
 /** Of so many calls that are taken one is taken from the backlogs that are not fresh: new connections may come without end. */
-const LATER_TURN = 8;
+const LATER_TURN = 16;
 
 /** See the head of this file. */
 export class MethodGate implements Gate {
@@ -154,12 +155,13 @@ export class MethodGate implements Gate {
   wait(call: IncomingCall, backlog: Backlog): void {
     const { pool, policy, standing } = this;
     const now = pool.wheel.tick.now();
-    const remaining = call.deadline - now;
-    const share = remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : remaining * QUEUE_SHARE;
-    const allowedMs = policy.queueDeadlineMs ?? share;
-    standing.onWait(now, this.waiting, allowedMs);
     const own = backlog as CallBacklog;
+    const remaining = call.deadline - now;
+    const knownMs =
+      policy.queueDeadlineMs ?? (remaining === Number.POSITIVE_INFINITY ? DEFAULT_QUEUE_DEADLINE_MS : undefined);
+    standing.onWait(now, this.waiting, knownMs ?? remaining * QUEUE_SHARE);
     this.weigh(own, standing.isHeavy(own.ask(standing.interval)));
+    const allowedMs = knownMs ?? remaining * (own.isHeavy ? QUEUE_SHARE : LIGHT_QUEUE_SHARE);
     const patienceMs = standing.isStanding && own.isHeavy ? standing.patienceMs : allowedMs;
     call.waitingSince = now;
     pool.wheel.add(call, now + Math.min(patienceMs, remaining));

@@ -15,7 +15,7 @@ import type { RpcError } from "../codec/status.js";
 import type { TimerWheel } from "../transport/timers.js";
 import { MethodGate } from "./method-gate.js";
 
-/** Handlers hold the event loop for so long in one turn, in milliseconds. */
+/** Handlers hold the event loop for no longer in one turn, in milliseconds, as far as their times can be foreseen. */
 const TURN_MS = 2;
 /** From here on the end of the turn is watched for, in milliseconds: a turn with less to do needs no watching. */
 const WATCH_MS = 0.5;
@@ -45,7 +45,7 @@ export class TaskPool {
   private taken = 0;
   /** How long handlers have held the loop in this turn, as far as it was measured. */
   private workedMs = 0;
-  /** True once that is {@link TURN_MS}. */
+  /** True once that would be more than {@link TURN_MS} with one more handler like the last. */
   private isTurnOver = false;
   private isTurnWatched = false;
   private isTickWatched = false;
@@ -118,7 +118,7 @@ export class TaskPool {
 
   private spend(ms: number): void {
     this.workedMs += ms;
-    this.isTurnOver = this.workedMs >= TURN_MS;
+    this.isTurnOver = this.workedMs + ms > TURN_MS;
   }
 
   private watchTick(): void {

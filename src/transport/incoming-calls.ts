@@ -47,6 +47,8 @@ interface DefinedMethod {
 
 /** Deadlines are compared with a clock that is read anew after this many requests of one chunk. */
 const REQUESTS_PER_CLOCK_READ = 32;
+/** A call with less time left than this is not started, in milliseconds: it would have expired before its handler has looked. */
+const LEAST_REMAINING_MS = 0.1;
 /** How many call objects wait for reuse in the process. */
 const MAX_FREE_CALLS = 4096;
 
@@ -258,7 +260,7 @@ export class IncomingCalls {
   /** A worker is free for `call`, which has waited; `held` is its message, if its endpoint has not opened it. */
   start(call: IncomingCall, held: Buffer | undefined, flags: number): void {
     if (call.isAnswered) this.releaseOneWay(call);
-    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());
+    if (isLate(call, this.session.wheel.clock.now())) call.fail(expired());
     else this.run(call, flags, held, 0, held?.length ?? 0);
   }
 
@@ -356,7 +358,7 @@ export class IncomingCalls {
       call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
       return;
     }
-    if (call.deadline <= this.time()) call.fail(expired());
+    if (isLate(call, this.time())) call.fail(expired());
     else if (admission === Admission.START) this.run(call, flags, buf, at, end);
     else {
       method.backlog ??= this.backlogOf(endpoint);
@@ -373,7 +375,10 @@ export class IncomingCalls {
     if (buf === undefined) this.runOpened(call);
     else if (isCompressed(flags)) this.serveCompressed(call, flags, buf, start, end);
     else endpoint.serve(call, buf, start, end, flags);
-    if (startedAt !== 0) endpoint.gate.onYield(startedAt);
+    if (startedAt === 0) return;
+    endpoint.gate.onYield(startedAt);
+    // It may have taken a while.
+    this.sinceClockRead = REQUESTS_PER_CLOCK_READ;
   }
 
   private backlogOf(endpoint: Endpoint): Backlog {
@@ -504,6 +509,10 @@ function admit({ endpoint, backlog }: DefinedMethod): Admission | RpcError {
 
 function isCompressed(flags: number): boolean {
   return (flags & (Flag.COMPRESSED | Flag.NO_MESSAGE)) === Flag.COMPRESSED;
+}
+
+function isLate({ deadline }: IncomingCall, now: number): boolean {
+  return deadline - now < LEAST_REMAINING_MS;
 }
 
 function expired(): RpcError {

@@ -275,7 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "expired calls are started when a worker is free",
     file: "transport/incoming-calls.ts",
-    find: "    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n    else this.run(",
+    find: "    if (isLate(call, this.session.wheel.clock.now())) call.fail(expired());\n    else this.run(",
     replace: "    this.run(",
     from: 204,
   },
@@ -344,9 +344,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "one-way calls that wait are dropped when their connection is lost",
     file: "transport/incoming-calls.ts",
-    find: "    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n",
+    find: "    if (isLate(call, this.session.wheel.clock.now())) call.fail(expired());\n",
     replace:
-      "    if (call.isAnswered && !this.session.isOpen) return;\n    if (call.deadline <= this.session.wheel.clock.now()) call.fail(expired());\n",
+      "    if (call.isAnswered && !this.session.isOpen) return;\n    if (isLate(call, this.session.wheel.clock.now())) call.fail(expired());\n",
   },
   {
     name: "one-way calls wait beyond their deadline",

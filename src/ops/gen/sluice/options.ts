@@ -581,7 +581,10 @@ export interface ServerPolicy {
   limiter: ServerPolicy_Limiter;
   /** Calls that wait for a handler; 0: none. Default 1,024. */
   queue?: number | undefined;
-  /** How long a call may wait for a handler. Default: half of the time that it has left when it comes. */
+  /**
+   * How long a call may wait for a handler. Default: half of the time that it has left when it comes, or nine tenths
+   * where other connections call much more.
+   */
   queueDeadline?: string | undefined;
   /** Calls started a second. Default: any number. */
   rate?: number | undefined;
