@@ -1,6 +1,6 @@
-// The outgoing side of a connection: frames are encoded into slabs in place and handed to the pipe once per tick. While
-// the pipe has not taken the last write nothing more is given to it, so that what is still here provably never left the
-// process.
+// The outgoing side of a connection: frames are encoded into slabs in place and handed to the pipe in one write when the
+// tick ends. Of many a first half goes before, so that the peer works on it while this side makes the second. While the
+// pipe has not taken the last write nothing more is given to it, so that what is still here provably never left the process.
 //
 //    handed to the pipe | full slabs, in order | current slab: [handed, start) finished frames, [start, pos) being written
 //
@@ -15,6 +15,10 @@ import type { Tick } from "./tick.js";
 export const OUTBOX_SLAB_BYTES = 65_536;
 /** The most bytes given to the pipe at once: a slow peer must take this many within the slow-reader timeout. */
 export const MAX_WRITE_BYTES = 262_144;
+/** The fewest bytes that are given to the pipe before the tick ends. Fewer are not worth a system call of their own (docs/decisions/4). */
+const MIN_EARLY_BYTES = 2048;
+/** What is given to the pipe before the tick ends is this part of what the tick before has written, if that is more. */
+const EARLY_SHARE = 0.5;
 
 const NO_SLAB: Buffer = Buffer.alloc(0);
 
@@ -30,10 +34,7 @@ export class Outbox extends Writer {
   private readonly slabs: SlabPool;
   private readonly tick: Tick;
   private readonly pipe: Pipe;
-  private readonly onTick = (): void => {
-    this.scheduled = false;
-    this.flush();
-  };
+  private readonly onTick = (): void => this.endTick();
   private readonly queue: QueuedSlab[] = [];
   /** Bytes of the queue that the pipe has not been given. */
   private queuedBytes = 0;
@@ -44,6 +45,10 @@ export class Outbox extends Writer {
   /** The position, in the connection, of the current slab's first byte. */
   private base = 0;
   private scheduled = false;
+  /** So many finished bytes are given to the pipe before the tick ends. */
+  private earlyBytes = MIN_EARLY_BYTES;
+  /** {@link framePosition} when the last tick ended that had something to flush. */
+  private flushedPosition = 0;
   private ending = false;
   private stopped = false;
 
@@ -111,6 +116,14 @@ export class Outbox extends Writer {
     this.schedule();
   }
 
+  /**
+   * Another frame is to be written in a tick that ends with a flush: sends those that are finished already, if they are many.
+   * The peer can work on them while this side makes the others.
+   */
+  flushEarly(): void {
+    if (this.start - this.handed >= this.earlyBytes) this.flush();
+  }
+
   /** Sends what is finished at the end of this tick. */
   schedule(): void {
     if (this.scheduled) return;
@@ -168,6 +181,14 @@ export class Outbox extends Writer {
     if (this.start > this.handed) this.flush();
     if (this.start > this.handed) this.enqueueCurrent();
     if (this.buf.length - this.pos < bytes) this.replaceSlab(bytes);
+  }
+
+  private endTick(): void {
+    this.scheduled = false;
+    const { framePosition } = this;
+    this.earlyBytes = Math.max(MIN_EARLY_BYTES, (framePosition - this.flushedPosition) * EARLY_SHARE);
+    this.flushedPosition = framePosition;
+    this.flush();
   }
 
   private endPipe(): void {

@@ -205,9 +205,12 @@ export class Session implements PipeSink, FrameSink {
     return this.readingPaused;
   }
 
-  /** Frames are about to be written: takes the time once a tick, and has the tick end with a flush. */
+  /** Frames are about to be written: takes the time once a tick, and has the tick end with a flush, if not flush before that. */
   touch(): void {
-    if (this.outbox.isScheduled) return;
+    if (this.outbox.isScheduled) {
+      this.outbox.flushEarly();
+      return;
+    }
     this.now = this.wheel.tick.now();
     this.flow.onTick();
     this.outbox.schedule();

@@ -169,9 +169,11 @@ describe("a handler in a worker thread", () => {
   });
 
   it("hears by its signal of the deadline, and of a connection that is gone", async () => {
-    const server = tracker.current.createServer().handle(Echo, { ...local, echoSoon: inEcho() });
+    const server = tracker.current.createServer().handle(Echo, { ...local, echo: inEcho(), echoSoon: inEcho() });
     const channel = tracker.current.connect(await server.listen("tcp://127.0.0.1:0"));
     const client = new EchoClient(channel);
+    // Both methods have one thread, which takes a while to begin.
+    await client.echo({});
     const heard = hear("signal");
     const late = failure(client.echoSoon({ text: "signal" }, { timeoutMs: 300 }));
     expect(await heard.next()).toBe("began");

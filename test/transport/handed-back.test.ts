@@ -18,12 +18,15 @@ it("a one-way call is not sent again with the request of a call that was being c
   const clock = new VirtualClock();
   const memory = new MemoryNetwork(clock);
   let sink: PipeSink | undefined;
+  let isBlocked = false;
   const network: Network = {
     listen: memory.listen.bind(memory),
     dial(address) {
       const { pipe, cancel } = memory.dial(address);
       const watched = pipe.then((end) => {
-        const { open } = end;
+        const { open, write } = end;
+        // What it has been given counts as gone; from `isBlocked` on it asks for no more.
+        end.write = (...given) => write.apply(end, given) && !isBlocked;
         end.open = (reader) => {
           sink = reader;
           open.call(end, reader);
@@ -50,11 +53,14 @@ it("a one-way call is not sent again with the request of a call that was being c
   void server.listen("memory:here");
   const channel = connect("memory:here", { network, clock });
   await clock.advance(10);
+  isBlocked = true;
+  await channel.unary(note, request(0, 10));
   const long = channel.unary(perform, request(1, 200_000));
   const short = channel.unary(note, request(2, 10));
-  sink?.onClose(new Error("lost before anything left"));
+  sink?.onClose(new Error("lost before they left"));
+  isBlocked = false;
   await clock.advance(5_000);
   await Promise.all([long, short]);
   expect(performed.map(({ nonce }) => nonce)).toEqual([1]);
-  expect(notes).toEqual([request(2, 10)]);
+  expect(notes).toEqual([request(0, 10), request(2, 10)]);
 });

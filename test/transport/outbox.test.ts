@@ -85,6 +85,26 @@ it("writes once a tick, however many frames were made in it", async () => {
   expect(slabs.leased).toBe(0);
 });
 
+it("gives the pipe a first half before a tick ends that writes much, and at least 2 KiB", async () => {
+  const writeAll = async (count: number): Promise<number[]> => {
+    const before = pipe.writes.length;
+    for (let i = 0; i < count; i++) {
+      outbox.flushEarly();
+      outbox.append(frame(128, i));
+    }
+    await clock.advance(0);
+    return pipe.writes.slice(before).map(({ length }) => length);
+  };
+  expect(await writeAll(16)).toEqual([2048]);
+  expect(await writeAll(17)).toEqual([2048, 128]);
+  // What nobody could foresee leaves in small parts, and the next time in two.
+  expect((await writeAll(100)).length).toBeGreaterThan(2);
+  expect(await writeAll(100)).toEqual([6400, 6400]);
+  expect(await writeAll(20)).toEqual([2560]);
+  expect(await writeAll(1)).toEqual([128]);
+  expect(slabs.leased).toBe(0);
+});
+
 it("holds no slab while it is idle", async () => {
   expect(slabs.leased).toBe(0);
   outbox.append(frame(20, 1));
