@@ -166,7 +166,7 @@ export class MethodGate implements Gate {
     call.waitingSince = now;
     pool.wheel.add(call, now + Math.min(patienceMs, remaining));
     this.push(call, own);
-    while (this.isCrowdedFor(own)) this.evict(call, own);
+    while (this.isCrowdedFor(own, now)) this.evict(call, own);
     pool.wake(this);
   }
 
@@ -215,14 +215,14 @@ export class MethodGate implements Gate {
   }
 
   /**
-   * True if more calls wait than may, as far as a call in `own` is concerned. While the queue stands few may wait of the
-   * connections that call most; it is not for the others that it stands (fq_codel judges each flow by itself).
+   * True if more calls wait than may, as far as a call in `own` is concerned. Few may wait of the connections that call most;
+   * it is not for the others that there is a queue (fq_codel judges each flow by itself).
    */
-  private isCrowdedFor(own: CallBacklog): boolean {
-    const { policy, standing, waiting } = this;
+  private isCrowdedFor(own: CallBacklog, now: number): boolean {
+    const { policy, waiting } = this;
     if (policy.queue === 0) return waiting > this.idle;
     if (waiting > policy.queue) return true;
-    return own.isHeavy && own.size > 0 && standing.isStanding && this.waitingHeavy > standing.room;
+    return own.isHeavy && own.size > 0 && this.waitingHeavy > this.standing.room(now);
   }
 
   /** Workers that calls could have at once but for the turn, which may be over: a call that waits for that alone waits for no worker. */
@@ -326,11 +326,11 @@ export class MethodGate implements Gate {
   /**
    * Refuses the call that would be served last of a backlog as long as any, or half as long. Where none has two, it is
    * `newest`, which has just come into `own`, unless it has gone before. A connection that calls seldom does not give way to
-   * one of those that call most.
+   * one of those that call most, unless it has much more.
    */
   private evict(newest: IncomingCall, own: CallBacklog): void {
     const longest = this.findLongest() as CallBacklog;
-    const backlog = longest.isHeavy || !own.isHeavy || own.size === 0 ? longest : own;
+    const backlog = longest.isHeavy || !own.isHeavy || own.size * 2 < longest.size ? longest : own;
     const victim = backlog.size > 1 || newest.backlog === undefined ? backlog.last(this.standing.isStanding) : newest;
     victim.refuse(this.full());
   }
@@ -338,7 +338,7 @@ export class MethodGate implements Gate {
   /** Why there is no room. */
   private full(): RpcError {
     const { waiting, policy, running, limit, pool } = this;
-    if (this.standing.isStanding)
+    if (this.standing.isStanding || (policy.queue > 0 && waiting < policy.queue))
       return this.refusal("overload", `the server is overloaded (${waiting} calls of the method wait)`);
     if (policy.queue > 0) return this.refusal("queue", `server queue full (${waiting} waiting, limit ${policy.queue})`);
     const tokenMs = running < limit ? (this.bucket?.waitMs(pool.wheel.tick.now()) ?? 0) : 0;

@@ -10,6 +10,10 @@
 
 const TARGET_SHARE = 0.1;
 const INTERVAL_SHARE = 2;
+/** While the queue stands a call of those who call most may wait for so many times the target. */
+const STANDING_TARGETS = 1.25;
+/** It stands until fewer calls are refused than this part of those that are started: so little more it absorbs in an interval. */
+const PASSING_SHARE = 0.2;
 /** A caller with more than this part of the calls that any other one made of late is among those who call most. */
 const HEAVY_SHARE = 0.25;
 /**
@@ -21,6 +25,8 @@ const LONGEST_MS = 15_000;
 const SMOOTHING = 0.05;
 /** What is told of how soon a queue moves while nothing is known of it, in milliseconds. */
 const UNKNOWN_MS = 100;
+/** How fast calls are started is known once so many were since the queue was last empty. */
+const LEAST_STARTED = 16;
 /** However slow a method is, so many of its calls may wait. */
 const MIN_ROOM = 4;
 
@@ -42,20 +48,31 @@ export class StandingQueue {
   private mostBefore = 0;
   /** The number of this interval. */
   interval = 0;
+  /** Since when there has been a queue, and the calls that were started from it. */
+  private busySince = 0;
+  private startedBusy = 0;
 
   /** True while the queue stands. */
   get isStanding(): boolean {
     return this.standing;
   }
 
-  /** Calls that may wait while the queue stands. */
-  get room(): number {
+  /**
+   * Calls that may wait: while the queue stands what is served within the target, before that what is served while a call may
+   * wait. More could only be refused, later.
+   */
+  room(now: number): number {
+    if (!this.standing) {
+      const { startedBusy } = this;
+      if (startedBusy < LEAST_STARTED) return Number.POSITIVE_INFINITY;
+      return Math.max(MIN_ROOM, (startedBusy * this.allowedMs) / Math.max(1, now - this.busySince));
+    }
     return Math.max(MIN_ROOM, Math.floor((this.startedBefore * TARGET_SHARE) / INTERVAL_SHARE));
   }
 
   /** How long a call of those who call most may wait while the queue stands, in milliseconds. */
   get patienceMs(): number {
-    return this.allowedMs * TARGET_SHARE;
+    return this.allowedMs * TARGET_SHARE * STANDING_TARGETS;
   }
 
   /**
@@ -74,6 +91,10 @@ export class StandingQueue {
   onWait(now: number, waiting: number, allowedMs: number): void {
     const countedMs = Math.min(allowedMs, LONGEST_MS);
     this.allowedMs += (countedMs - this.allowedMs) * (this.allowedMs === 0 ? 1 : SMOOTHING);
+    if (waiting === 0) {
+      this.busySince = now;
+      this.startedBusy = 0;
+    }
     this.look(now, waiting);
   }
 
@@ -86,6 +107,7 @@ export class StandingQueue {
   /** A call that waited is started; `waiting` others go on waiting. */
   onStart(now: number, waiting: number): void {
     this.started++;
+    this.startedBusy++;
     this.look(now, waiting);
   }
 
@@ -103,7 +125,7 @@ export class StandingQueue {
     const interval = this.allowedMs * INTERVAL_SHARE;
     const isStale = now - this.intervalEnd > interval;
     if (isStale) this.standing = false;
-    else if (this.standing) this.standing = this.refused > 0;
+    else if (this.standing) this.standing = this.refused > this.started * PASSING_SHARE;
     else this.standing = this.fewest > this.started * (TARGET_SHARE / INTERVAL_SHARE);
     this.startedBefore = isStale ? 0 : this.started;
     this.started = this.refused = 0;
