@@ -34,6 +34,8 @@ const SHORT_MS = 0.05;
 const QUEUE_SHARE = 0.5;
 /** The same for the calls of connections that call seldom: it is not for them that there is no room, and it will be their turn soon. */
 const LIGHT_QUEUE_SHARE = 0.9;
+/** A connection that calls seldom gives way to one of those that call most if it has more than so many times the calls that wait. */
+const MUCH_MORE = 4;
 /** Of so many calls that are taken one is taken from the backlogs that are not fresh: new connections may come without end. */
 const LATER_TURN = 16;
 
@@ -330,7 +332,7 @@ export class MethodGate implements Gate {
    */
   private evict(newest: IncomingCall, own: CallBacklog): void {
     const longest = this.findLongest() as CallBacklog;
-    const backlog = longest.isHeavy || !own.isHeavy || own.size * 2 < longest.size ? longest : own;
+    const backlog = longest.isHeavy || !own.isHeavy || own.size * MUCH_MORE < longest.size ? longest : own;
     const victim = backlog.size > 1 || newest.backlog === undefined ? backlog.last(this.standing.isStanding) : newest;
     victim.refuse(this.full());
   }

@@ -101,7 +101,7 @@ export class StandingQueue {
   /** True if a caller, of whom `asked` calls began to wait in this interval or the one before, is among those who call most. */
   isHeavy(asked: number): boolean {
     if (asked > this.most) this.most = asked;
-    return asked > this.mostBefore * HEAVY_SHARE;
+    return asked > Math.max(this.most, this.mostBefore) * HEAVY_SHARE;
   }
 
   /** A call that waited is started; `waiting` others go on waiting. */

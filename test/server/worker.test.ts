@@ -175,11 +175,11 @@ describe("a handler in a worker thread", () => {
     // Both methods have one thread, which takes a while to begin.
     await client.echo({});
     const heard = hear("signal");
-    const late = failure(client.echoSoon({ text: "signal" }, { timeoutMs: 300 }));
+    const late = failure(client.echoSoon({ text: "signal" }, { timeoutMs: 1_000 }));
     expect(await heard.next()).toBe("began");
     expect((await late).code).toBe(Code.DEADLINE_EXCEEDED);
     expect(await heard.next()).toBe(`aborted: ${Code.DEADLINE_EXCEEDED}`);
-    const lost = failure(client.echoSoon({ text: "signal" }));
+    const lost = failure(client.echoSoon({ text: "signal" }, { timeoutMs: 10_000 }));
     expect(await heard.next()).toBe("began");
     await channel.close({ graceMs: 0 });
     await lost;

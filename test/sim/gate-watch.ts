@@ -8,7 +8,8 @@
 //   - no call waits longer than it may, nor beside a worker that is free for it;
 //   - a backlog is not passed over: between two of its turns each other one has two at most (a sparse one's, and its own in
 //     the round), and a lane that waits has one turn of every 32;
-//   - who is refused for lack of room belongs to a backlog that is at least half as long as the longest;
+//   - who is refused for lack of room belongs to a backlog that is at least an eighth as long as the longest: one that is half as long
+//     gives way, or, beside a connection that calls seldom, one that is a quarter as long as that;
 //   - a call that was let in, or waits, ends once and moves one counter.
 
 import type { ServerPolicy } from "../../src/codec/policy.js";
@@ -292,7 +293,7 @@ class GateWatch {
   private checkVictim(size: number): void {
     let longest = 0;
     for (const backlog of this.backlogs.values()) if (backlog.size > longest) longest = backlog.size;
-    if (longest > 2 * size + 2)
+    if (longest > 8 * (size + 1))
       this.say(`a call beside ${size} of its own is refused, while ${longest} of another wait`);
   }
 

@@ -255,7 +255,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a flood starves a rare caller: whoever is next gives way, not the longest backlog",
     file: "flow/method-gate.ts",
-    find: "const backlog = longest.isHeavy || !own.isHeavy || own.size * 2 < longest.size ? longest : own;\n    const victim = backlog.size > 1 || newest.backlog === undefined ?",
+    find: "const backlog = longest.isHeavy || !own.isHeavy || own.size * MUCH_MORE < longest.size ? longest : own;\n    const victim = backlog.size > 1 || newest.backlog === undefined ?",
     replace: "const backlog = longest && this.nextBacklog();\n    const victim = true ?",
     from: 81,
   },
