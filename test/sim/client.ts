@@ -5,7 +5,7 @@ import { RpcError } from "../../src/codec/status.js";
 import { type CallOptions, type Channel, connect } from "../../src/index.js";
 import type { Dice } from "./dice.js";
 import { Host } from "./host.js";
-import { type CallRecord, findGateFaults, isAnswered, requestOf } from "./invariants.js";
+import { type CallRecord, findGateFaults, findRetryFaults, isAnswered, requestOf } from "./invariants.js";
 import { millMethods, pouredBy, unpour } from "./mill.js";
 import type { FaultyNetwork } from "./network.js";
 import { type AbortPlan, type CallPlan, type ClientPlan, MAX_FRAME_BYTES, type MethodName } from "./scenario.js";
@@ -110,10 +110,12 @@ export class SimClient {
   /** What is wrong with its own gates, now that nothing is under way. */
   findGateFaults(): string[] {
     if (this.policy === undefined) return [];
-    return GATED.flatMap((method) => {
-      const stats = this.channel.policies.stats()[methods[method].path]!;
-      return findGateFaults(`${this.plan.name}, ${method}`, stats, this.made.get(method) ?? 0);
-    });
+    const gates = GATED.map((method) => ({
+      name: `${this.plan.name}, ${method}`,
+      stats: this.channel.policies.stats()[methods[method].path]!,
+      made: this.made.get(method) ?? 0,
+    }));
+    return [...gates.flatMap(findGateFaults), ...findRetryFaults(this.plan.name, gates)];
   }
 
   /** No more calls are under way than the policy allows; after a change their number does not grow. */

@@ -91,16 +91,30 @@ export function findFaults(record: CallRecord, evidence: Evidence): string[] {
   return found.map((text) => `call ${record.plan.nonce} of ${record.client}: ${text}; ${describe(record, evidence)}`);
 }
 
-/** What is wrong with the counters of a client's gate through which `made` calls have passed. */
-export function findGateFaults(name: string, stats: MethodStats, made: number): string[] {
-  const { running, waiting, succeeded, failed, logged, queued, rejected, retried } = stats;
+/** A gate of a client at the end of a run, and the calls that were to pass through it. */
+export interface GateEnd {
+  readonly name: string;
+  readonly stats: MethodStats;
+  readonly made: number;
+}
+
+/** What is wrong with the counters of a client's gate. */
+export function findGateFaults({ name, stats, made }: GateEnd): string[] {
+  const { running, waiting, succeeded, failed, logged, queued, rejected } = stats;
   const found: string[] = [];
   if (running !== 0 || waiting !== 0) found.push(`${running} calls are under way and ${waiting} wait at the end`);
   const refused = Object.values(rejected).reduce((sum, count) => sum + count, 0);
   const ended = succeeded + failed + logged + queued + refused;
   if (ended !== made) found.push(`counted ${ended} ends of ${made} calls`);
-  if (retried > RETRY_SHARE * made + RETRY_RESERVE) found.push(`made ${retried} attempts more than its ${made} calls`);
   return found.map((text) => `${name}: ${text}`);
+}
+
+/** What is wrong with the attempts that a client has made through its gates, which share a budget. */
+export function findRetryFaults(name: string, gates: readonly GateEnd[]): string[] {
+  const made = gates.reduce((sum, gate) => sum + gate.made, 0);
+  const retried = gates.reduce((sum, { stats }) => sum + stats.retried, 0);
+  const isTooMany = retried > RETRY_SHARE * made + RETRY_RESERVE;
+  return isTooMany ? [`${name}: made ${retried} attempts more than its ${made} calls`] : [];
 }
 
 /** The request that a plan stands for. */
