@@ -195,9 +195,14 @@ export class Session implements PipeSink, FrameSink {
     return this.outgoing.pending > 0 || this.incoming.unanswered > 0 || !this.assembler.isEmpty;
   }
 
-  /** True while so much waits for the peer that it is served no further calls. */
+  /**
+   * True while so much waits for the peer that it is served no further calls. Where reading has stopped before, because
+   * nothing is awaited from the peer, that is for what had arrived by then: as much again finds room.
+   */
   get isOverfull(): boolean {
-    return this.outbox.isBlocked && this.outbox.unsentBytes > this.maxUnsentToRead();
+    const { maxUnsentBytes } = this.limits;
+    const most = this.outgoing.pending > 0 ? this.maxUnsentToRead() : 2 * maxUnsentBytes;
+    return this.outbox.isBlocked && this.outbox.unsentBytes > most;
   }
 
   /** True while nothing is read, because the peer does not take what it was sent. */
@@ -557,14 +562,14 @@ export class Session implements PipeSink, FrameSink {
    * refused (`isOverfull`), and only one that makes more of them than it may is not read any more.
    */
   private pauseIfFull(): void {
-    if (this.readingPaused || !this.isOverfull) return;
     const { maxUnsentBytes } = this.limits;
+    if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.maxUnsentToRead()) return;
     if (this.outgoing.pending > 0 && this.outbox.unsentBytes <= this.maxUnsentToRead() + maxUnsentBytes) return;
     this.readingPaused = true;
     this.pipe.pause();
   }
 
-  /** Beyond this many unsent bytes the connection is overfull; requests of this side (at most `maxUnsentBytes` and one frame) do not count. */
+  /** Beyond this many unsent bytes reading stops, or calls are refused; requests of this side (at most `maxUnsentBytes` and one frame) do not count. */
   private maxUnsentToRead(): number {
     const { maxUnsentBytes } = this.limits;
     return this.outgoing.pending > 0 ? 2 * maxUnsentBytes + this.peer.maxFrameBytes : maxUnsentBytes;
