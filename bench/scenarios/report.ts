@@ -100,14 +100,15 @@ export function judgeScenarios(rows: readonly ScenarioRow[], { peers }: Scale): 
 /** The lines that show a report to a person. */
 export function formatScenarios({ header, scale, pooledNeedsPerPeer, rows, targets }: ScenariosReport): string[] {
   const { peers, offeredPerSecond } = scale;
-  const needs =
+  const enough =
     pooledNeedsPerPeer === undefined
-      ? "The pooled mode never had connections enough."
-      : `The pooled mode needs ${pooledNeedsPerPeer} connections to a server, ${pooledNeedsPerPeer * peers} in all.`;
+      ? " The pooled mode never had connections enough."
+      : ` The pooled mode needs ${pooledNeedsPerPeer} connections to a server, ${pooledNeedsPerPeer * peers} in all.`;
+  const needs = rows.some(({ mode }) => mode === "pooled") ? enough : "";
   return [
     ...formatHeader(header),
     "",
-    `${peers} servers, ${formatCount(offeredPerSecond)} calls/s offered. ${needs}`,
+    `${peers} servers, ${formatCount(offeredPerSecond)} calls/s offered.${needs}`,
     "",
     ...formatRows(rows),
     "",
