@@ -117,7 +117,7 @@ class Watch {
 async function play(load: Load, stage: StageClient): Promise<void> {
   const { phaseSeconds } = scale;
   const done = load.run();
-  if (cell.disturbance !== "none") {
+  if (cell.disturbance !== "calm") {
     await sleep(phaseSeconds * 1_000);
     await stage.disturb({});
     await sleep(phaseSeconds * 1_000);

@@ -35,7 +35,7 @@ function showProgress(round: number, { disturbance, mode, connectionsPerPeer }: 
 /** The fewest connections to each server with which the pooled mode carries the load; undefined if there are too few. */
 async function findEnough({ scale, mostPerPeer }: ScenarioOptions): Promise<number | undefined> {
   for (let each = 1; each <= mostPerPeer; each++) {
-    const cell: Cell = { disturbance: "none", mode: "pooled", connectionsPerPeer: each };
+    const cell: Cell = { disturbance: "calm", mode: "pooled", connectionsPerPeer: each };
     const measured = await measureCell(cell, scale);
     showProgress(0, cell, measured);
     if (measured.result.phases[0]!.carriedShare >= CARRIED_SHARE) return each;

@@ -24,7 +24,7 @@ export const USAGE = `npm run bench:scenarios -- [options]
   --seconds N           length of each phase: calm, disturbed, afterwards (default 3)
   --warmup N            seconds of load before (default 2)
   --modes LIST          short, pooled, pipelined (default all)
-  --scenarios LIST      none, slow-peer, jitter, crowd (default all)
+  --scenarios LIST      calm, slow-peer, jitter, crowd (default all)
   --most-per-peer N     the most connections to a server that the pooled mode is given in search of enough (default 12)
   --rounds N            rounds over everything; rows are medians (default 3)`;
 

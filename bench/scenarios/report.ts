@@ -75,7 +75,7 @@ export function makeScenarioRow(cell: Cell, measurements: readonly Measurement[]
 
 /** What the rows say of the targets. */
 export function judgeScenarios(rows: readonly ScenarioRow[], { peers }: Scale): Target[] {
-  const calm = rows.filter(({ disturbance }) => disturbance === "none");
+  const calm = rows.filter(({ disturbance }) => disturbance === "calm");
   const targets: Target[] = [];
   const pipelined = calm.find(({ mode }) => mode === "pipelined");
   if (pipelined !== undefined) {
@@ -90,7 +90,7 @@ export function judgeScenarios(rows: readonly ScenarioRow[], { peers }: Scale): 
     targets.push(atMost(name, pooled.phases[0]!.carriedShare, CARRIED_SHARE));
   }
   for (const { mode, disturbance, heapBytes } of rows)
-    if (mode === "pipelined" && disturbance !== "none") {
+    if (mode === "pipelined" && disturbance !== "calm") {
       const most = heapBytes.before * RETURNED_TIMES + RETURNED_BYTES;
       targets.push(atMost(`${disturbance}: pipelined, heap afterwards, of what it may be`, heapBytes.after / most, 1));
     }

@@ -3,7 +3,7 @@
 import type { Mode } from "../macro/peer.js";
 
 /** What may go wrong. */
-export const DISTURBANCES = ["none", "slow-peer", "jitter", "crowd"] as const;
+export const DISTURBANCES = ["calm", "slow-peer", "jitter", "crowd"] as const;
 /** `slow-peer`: one server takes ten times as long. `jitter`: none answers. `crowd`: every connection is lost at once. */
 export type Disturbance = (typeof DISTURBANCES)[number];
 
@@ -35,7 +35,7 @@ export interface Scale {
 
 /** The phases of a cell, in their order. */
 export function phasesOf({ disturbance }: Cell): readonly string[] {
-  return disturbance === "none" ? ["calm"] : ["calm", "disturbed", "afterwards"];
+  return disturbance === "calm" ? ["calm"] : ["calm", "disturbed", "afterwards"];
 }
 
 /** Connections to each server in the short mode: it opens one for each call, as fast as it can. */
@@ -52,7 +52,7 @@ export function cellsOf(
     modes.flatMap((mode) => {
       const cell = { disturbance, mode, connectionsPerPeer: perPeer[mode] };
       // In calm the pooled mode has as many connections as the pipelined one, too.
-      const isCompared = disturbance === "none" && mode === "pooled" && pooledPerPeer > 1;
+      const isCompared = disturbance === "calm" && mode === "pooled" && pooledPerPeer > 1;
       return isCompared ? [{ ...cell, connectionsPerPeer: 1 }, cell] : [cell];
     }),
   );

@@ -9,7 +9,7 @@ import { formatScenarios, judgeScenarios, makeScenarioRow } from "../../bench/sc
 import { type Cell, cellsOf, phasesOf } from "../../bench/scenarios/scenarios.js";
 
 const { scale } = parseOptions([]);
-const cell: Cell = { disturbance: "none", mode: "pipelined", connectionsPerPeer: 1 };
+const cell: Cell = { disturbance: "calm", mode: "pipelined", connectionsPerPeer: 1 };
 
 const measured = (carriedShare: number, after = 10e6): Parameters<typeof makeScenarioRow>[1][number] => {
   const memory = { before: 10e6, peak: 50e6, after };
@@ -40,11 +40,11 @@ it("counts what was due in a phase and answered within the deadline", () => {
 });
 
 it("compares pooled with as many connections as pipelined has, and with enough", () => {
-  const cells = cellsOf(["pooled", "pipelined"], ["none", "jitter"], 3);
+  const cells = cellsOf(["pooled", "pipelined"], ["calm", "jitter"], 3);
   expect(cells.map(({ disturbance, mode, connectionsPerPeer }) => [disturbance, mode, connectionsPerPeer])).toEqual([
-    ["none", "pooled", 1],
-    ["none", "pooled", 3],
-    ["none", "pipelined", 1],
+    ["calm", "pooled", 1],
+    ["calm", "pooled", 3],
+    ["calm", "pipelined", 1],
     ["jitter", "pooled", 3],
     ["jitter", "pipelined", 1],
   ]);
