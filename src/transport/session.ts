@@ -195,14 +195,9 @@ export class Session implements PipeSink, FrameSink {
     return this.outgoing.pending > 0 || this.incoming.unanswered > 0 || !this.assembler.isEmpty;
   }
 
-  /**
-   * True while so much waits for the peer that it is served no further calls. Where reading has stopped before, because
-   * nothing is awaited from the peer, that is for what had arrived by then: as much again finds room.
-   */
+  /** True while so much waits for the peer that it is served no further calls. */
   get isOverfull(): boolean {
-    const { maxUnsentBytes } = this.limits;
-    const most = this.outgoing.pending > 0 ? this.maxUnsentToRead() : 2 * maxUnsentBytes;
-    return this.outbox.isBlocked && this.outbox.unsentBytes > most;
+    return this.outbox.isBlocked && this.outbox.unsentBytes > this.maxUnsentToServe();
   }
 
   /** True while nothing is read, because the peer does not take what it was sent. */
@@ -557,22 +552,28 @@ export class Session implements PipeSink, FrameSink {
   }
 
   /**
-   * A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. With calls of
-   * this side pending it goes on, since the peer may have stopped reading for the same reason: then calls of the peer are
-   * refused (`isOverfull`), and only one that makes more of them than it may is not read any more.
+   * A peer that reads nothing may not make this side queue without bound: reading stops until it has taken some. What had
+   * arrived by then is served, but for calls beyond what may wait (`isOverfull`).
    */
   private pauseIfFull(): void {
-    const { maxUnsentBytes } = this.limits;
     if (this.readingPaused || !this.outbox.isBlocked || this.outbox.unsentBytes <= this.maxUnsentToRead()) return;
-    if (this.outgoing.pending > 0 && this.outbox.unsentBytes <= this.maxUnsentToRead() + maxUnsentBytes) return;
     this.readingPaused = true;
     this.pipe.pause();
   }
 
-  /** Beyond this many unsent bytes reading stops, or calls are refused; requests of this side (at most `maxUnsentBytes` and one frame) do not count. */
+  /** Beyond this many unsent bytes calls are refused; requests of this side (at most `maxUnsentBytes` and one frame) do not count. */
+  private maxUnsentToServe(): number {
+    const { maxUnsentBytes } = this.limits;
+    return 2 * maxUnsentBytes + (this.outgoing.pending > 0 ? this.peer.maxFrameBytes : 0);
+  }
+
+  /**
+   * Beyond this many unsent bytes nothing is read. With calls of this side pending that is after calls are refused: the peer may have
+   * stopped reading for the same reason, and its answers must be read.
+   */
   private maxUnsentToRead(): number {
     const { maxUnsentBytes } = this.limits;
-    return this.outgoing.pending > 0 ? 2 * maxUnsentBytes + this.peer.maxFrameBytes : maxUnsentBytes;
+    return this.outgoing.pending > 0 ? this.maxUnsentToServe() + maxUnsentBytes : maxUnsentBytes;
   }
 
   private endIfDone(): void {

@@ -31,7 +31,7 @@ export interface ConnectionLimits {
   readonly maxMetadataBytes: number;
   /** Methods that the peer may define on a connection. */
   readonly maxMethods: number;
-  /** Bytes that wait to be sent on a connection before new calls wait, and before reading from the peer stops. */
+  /** Bytes that wait to be sent on a connection before new calls wait, and before reading from the peer stops; at twice as many its calls are refused. */
   readonly maxUnsentBytes: number;
   /** A peer that takes no byte for this long while some wait is closed, in milliseconds. */
   readonly slowReaderTimeoutMs: number;

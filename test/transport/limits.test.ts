@@ -10,6 +10,7 @@ import {
   type Server,
   type ServerOptions,
 } from "../../src/index.js";
+import { MemoryNetwork } from "../../src/testing.js";
 import { FRAGMENT_BYTES, MAX_WAITING_SENDS } from "../../src/transport/message-sender.js";
 import { EchoClient, Message } from "../support/gen/support/v1/echo.js";
 import { Streams, StreamsClient, type StreamsHandlers } from "../support/gen/support/v1/streams.js";
@@ -547,6 +548,31 @@ describe("maxUnsentBytes, with a peer that reads nothing", () => {
     peer.pipe.destroy();
     await pass();
     await call;
+  });
+
+  it("and no call pending: what came with the last bytes that were read is served up to 2 * maxUnsentBytes", async () => {
+    const { clock } = rig.current;
+    const pipeBytes = 4_096;
+    const network = new MemoryNetwork(clock, pipeBytes);
+    const reply = ofBytes(10_000 - HEADER_BYTES);
+    const server = rig.current.createServer({ echo: () => reply }, { ...options, network });
+    await server.listen(ADDRESS);
+    const peer = await ScriptedPeer.dial(network, clock, ADDRESS);
+    peer.send(hello(), METHODS);
+    await pass();
+    peer.pipe.pause();
+    peer.send(...Array.from({ length: 60 }, (_, i) => request(2 * i, ECHO, {})));
+    await pass();
+    const { callsServed, callsRefused } = server.stats();
+    expect(callsServed + callsRefused).toBe(60);
+    const unsent = callsServed * 10_000;
+    expect(unsent).toBeGreaterThan(2 * STREAM_WINDOW);
+    expect(unsent).toBeLessThanOrEqual(2 * STREAM_WINDOW + pipeBytes + 20_000);
+    peer.pipe.resume();
+    await pass();
+    expect(answers(peer)).toHaveLength(60);
+    peer.pipe.destroy();
+    await pass();
   });
 
   it("and no call pending: nothing is read beyond maxUnsentBytes", async () => {
