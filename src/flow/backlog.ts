@@ -4,8 +4,11 @@
 import type { Backlog } from "../transport/gate.js";
 import type { IncomingCall } from "../transport/incoming-call.js";
 
-/** Where a backlog stands in its gate: in no list, among those that have just begun to wait, or among the others. */
-export type Turn = "none" | "fresh" | "later";
+/**
+ * Where a backlog stands in its gate: in no line, among those of the connections that call seldom, or of those that call most:
+ * with the ones that have just begun to wait, or with the others.
+ */
+export type Turn = "none" | "light" | "fresh" | "later";
 
 /** Calls that wait, oldest first. */
 export class CallBacklog implements Backlog {

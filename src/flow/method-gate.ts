@@ -1,7 +1,8 @@
 // The calls of one method that a server, or the serving side of a channel, has let in: which run, which wait, and which
-// are refused. Each connection has a backlog of its own; those that have just begun to wait come first, then the others in
-// turn (fq_codel, RFC 8290), so that a flood of one caller delays nobody else's rare calls. When there is no room the longest
-// backlog gives way, not the one that happens to come.
+// are refused. Each connection has a backlog of its own. Those of the connections that call seldom come first, in turn; then
+// those that have just begun to wait, then the others in turn (fq_codel, RFC 8290): so a flood delays nobody else's rare
+// calls, not even while there are too many of them. When there is no room the longest backlog gives way, not the one that
+// happens to come.
 //
 //   admit -> start ------------------------------------------> finish
 //        \-> wait (a backlog) -> take, resume -> start --------/
@@ -16,7 +17,7 @@ import { Admission, type Backlog, type Gate } from "../transport/gate.js";
 import type { IncomingCall } from "../transport/incoming-call.js";
 import { CallbackTimer } from "../transport/timers.js";
 import { AdaptiveLimit } from "./adaptive-limit.js";
-import { CallBacklog } from "./backlog.js";
+import { CallBacklog, type Turn } from "./backlog.js";
 import type { BatchSizes } from "./batch.js";
 import { MethodCounters, type MethodStats, type Rejection } from "./method-counters.js";
 import { type GatePolicy, resolveServerPolicy } from "./server-policy.js";
@@ -36,8 +37,8 @@ const QUEUE_SHARE = 0.5;
 const LIGHT_QUEUE_SHARE = 0.9;
 /** A connection that calls seldom gives way to one of those that call most if it has more than so many times the calls that wait. */
 const MUCH_MORE = 4;
-/** Of so many calls that are taken one is taken from the backlogs that are not fresh: new connections may come without end. */
-const LATER_TURN = 16;
+/** Of so many calls that are taken one is taken from the last line that has any: new connections may come without end. */
+const LEAP = 16;
 
 /** See the head of this file. */
 export class MethodGate implements Gate {
@@ -68,9 +69,12 @@ export class MethodGate implements Gate {
   private policy: GatePolicy;
   private adaptive: AdaptiveLimit | undefined = undefined;
   private bucket: TokenBucket | undefined = undefined;
+  /** The backlogs whose turn is to come, in the order of the head of this file. */
+  private readonly light: CallBacklog[] = [];
   private readonly fresh: CallBacklog[] = [];
   private readonly later: CallBacklog[] = [];
-  private turns = 0;
+  private readonly lines: readonly CallBacklog[][] = [this.light, this.fresh, this.later];
+  private taken = 0;
   /** The longest backlog, or one that lately was: it is looked for again when this one has lost half of its calls. */
   private longest: CallBacklog | undefined = undefined;
   /** No backlog has more calls. */
@@ -267,11 +271,15 @@ export class MethodGate implements Gate {
     else this.bucket.change(rate, burst, now);
   }
 
-  /** From now on the connection of `backlog` is one of those that call most, or not. */
+  /** From now on the connection of `backlog`, which is about to have one more call, is one of those that call most, or not. */
   private weigh(backlog: CallBacklog, isHeavy: boolean): void {
     if (backlog.isHeavy === isHeavy) return;
     backlog.isHeavy = isHeavy;
     this.waitingHeavy += isHeavy ? backlog.size : -backlog.size;
+    if (backlog.turn === "none") return;
+    const line = this[backlog.turn];
+    line.splice(line.indexOf(backlog), 1);
+    backlog.turn = "none";
   }
 
   private push(call: IncomingCall, backlog: CallBacklog): void {
@@ -281,20 +289,26 @@ export class MethodGate implements Gate {
     this.pool.waiting++;
     if (this.longest === undefined || backlog.size > this.longest.size) this.longest = backlog;
     if (backlog.size > this.peak) this.peak = backlog.size;
-    if (backlog.turn !== "none") return;
-    backlog.turn = "fresh";
-    this.fresh.push(backlog);
+    if (backlog.turn === "none") this.lineUp(backlog, backlog.isHeavy ? "fresh" : "light");
   }
 
-  /** The backlog whose turn it is. One that has had its turn goes behind the others, and leaves them if it is empty then. */
+  private lineUp(backlog: CallBacklog, turn: Exclude<Turn, "none">): void {
+    backlog.turn = turn;
+    this[turn].push(backlog);
+  }
+
+  /** The backlog whose turn it is. One that has had its turn goes behind the others. */
   private nextBacklog(): CallBacklog {
-    const isLaterTurn = ++this.turns % LATER_TURN === 0;
+    const { light, fresh, later } = this;
+    const leaps = ++this.taken % LEAP === 0;
     for (;;) {
-      const first = isLaterTurn ? this.later.shift() : undefined;
-      const backlog = (first ?? this.fresh.shift() ?? this.later.shift()) as CallBacklog;
-      const wasFresh = backlog.turn === "fresh";
-      backlog.turn = wasFresh || backlog.size > 0 ? "later" : "none";
-      if (backlog.turn === "later") this.later.push(backlog);
+      const first = leaps ? (later.shift() ?? fresh.shift()) : undefined;
+      const backlog = (first ?? light.shift() ?? fresh.shift() ?? later.shift()) as CallBacklog;
+      const { turn } = backlog;
+      backlog.turn = "none";
+      // The calls of one that calls much are not all fresh because it waits for each before it makes the next.
+      if (turn === "fresh" || (turn === "later" && backlog.size > 0)) this.lineUp(backlog, "later");
+      else if (backlog.size > 1) this.lineUp(backlog, "light");
       if (backlog.size > 0) return backlog;
     }
   }
@@ -306,9 +320,10 @@ export class MethodGate implements Gate {
     if (backlog.isHeavy) this.waitingHeavy--;
     this.pool.waiting--;
     if (this.waiting > 0) return;
-    for (const backlog of this.fresh) backlog.turn = "none";
-    for (const backlog of this.later) backlog.turn = "none";
-    this.fresh.length = this.later.length = 0;
+    for (const line of this.lines) {
+      for (const backlog of line) backlog.turn = "none";
+      line.length = 0;
+    }
     this.longest = undefined;
     this.peak = 0;
   }
@@ -318,8 +333,7 @@ export class MethodGate implements Gate {
     const { longest } = this;
     if (longest === undefined || longest.size * 2 >= this.peak) return longest;
     let found = longest;
-    for (const backlog of this.fresh) if (backlog.size > found.size) found = backlog;
-    for (const backlog of this.later) if (backlog.size > found.size) found = backlog;
+    for (const line of this.lines) for (const backlog of line) if (backlog.size > found.size) found = backlog;
     this.longest = found;
     this.peak = found.size;
     return found;

@@ -7,13 +7,15 @@
 //   - no more calls wait than the policy in force allows; after a change their number does not grow;
 //   - no call waits longer than it may, nor beside a worker that is free for it;
 //   - a backlog is not passed over: between two of its turns each other one has two at most (a sparse one's, and its own in
-//     the round), and a lane that waits has one turn of every 32;
+//     the round), those of connections that call seldom beside one that calls much 16 times as many; and a lane that waits
+//     has one turn of every 32;
 //   - who is refused for lack of room belongs to a backlog that is at least an eighth as long as the longest: one that is half as long
 //     gives way, or, beside a connection that calls seldom, one that is a quarter as long as that;
 //   - a call that was let in, or waits, ends once and moves one counter.
 
 import type { ServerPolicy } from "../../src/codec/policy.js";
 import { RpcError } from "../../src/codec/status.js";
+import type { CallBacklog } from "../../src/flow/backlog.js";
 import { DEFAULT_QUEUE_DEADLINE_MS, type MethodGate } from "../../src/flow/method-gate.js";
 import { DEFAULT_QUEUE } from "../../src/flow/server-policy.js";
 import type { TaskPool } from "../../src/flow/task-pool.js";
@@ -31,6 +33,8 @@ const UNMEASURED_MS = 100;
 const LATE_MS = 140;
 /** Of so many turns a lane that is not the most urgent has one. */
 const LANE_TURN = 32;
+/** Of so many turns the backlogs of connections that call much have one. */
+const HEAVY_TURN = 16;
 const ROOM_REASONS = /server queue full|the server is overloaded/;
 
 interface Waiting {
@@ -42,11 +46,18 @@ interface Waiting {
 
 /** What is known of the calls of one connection that wait at one gate. */
 class BacklogWatch {
+  readonly backlog: CallBacklog;
   size = 0;
-  /** The gate's services, joins and the backlogs in use when it was served last or came. */
+  /** What it was, and the gate's services, joins and the backlogs in use, when it was served last or came. */
+  wasHeavy = false;
   services = 0;
+  heavyServices = 0;
   joins = 0;
   others = 0;
+
+  constructor(backlog: CallBacklog) {
+    this.backlog = backlog;
+  }
 }
 
 /** Watches the pool of one server. */
@@ -108,6 +119,8 @@ class GateWatch {
   /** Calls that were let in, that waited, and that were refused when they came. */
   private came = 0;
   private services = 0;
+  /** Those of connections that call much. */
+  private heavyServices = 0;
   private joins = 0;
   private inUse = 0;
   private waitingBefore = 0;
@@ -250,6 +263,7 @@ class GateWatch {
     this.checkLane();
     this.remove(call, backlog);
     this.services++;
+    if (backlog.backlog.isHeavy) this.heavyServices++;
     this.watch.taken++;
     this.readyAt = this.takenAt = this.watch.taken;
     this.mark(backlog);
@@ -261,7 +275,7 @@ class GateWatch {
     if (this.waiting.has(call)) this.say("a call waits twice");
     let backlog = this.backlogs.get(key);
     if (backlog === undefined) {
-      backlog = new BacklogWatch();
+      backlog = new BacklogWatch(key as CallBacklog);
       this.backlogs.set(key, backlog);
     }
     this.came++;
@@ -303,14 +317,20 @@ class GateWatch {
   }
 
   /** A backlog has its turn. */
-  private checkTurn({ services, joins, others }: BacklogWatch): void {
-    const passed = this.services - services;
+  private checkTurn({ backlog, wasHeavy, services, heavyServices, joins, others }: BacklogWatch): void {
     const allowed = 2 * (others + this.joins - joins) + 2;
+    const passed = wasHeavy ? this.heavyServices - heavyServices : this.services - services;
+    // One that has become one of the others meanwhile has changed lines.
+    if (backlog.isHeavy !== wasHeavy) return;
     if (passed > allowed) this.say(`a backlog was passed over ${passed} times, by ${allowed / 2 - 1} others`);
+    const passedInAll = this.services - services;
+    if (passedInAll > HEAVY_TURN * (allowed + 1)) this.say(`a backlog was passed over ${passedInAll} times`);
   }
 
   private mark(backlog: BacklogWatch): void {
+    backlog.wasHeavy = backlog.backlog.isHeavy;
     backlog.services = this.services;
+    backlog.heavyServices = this.heavyServices;
     backlog.joins = this.joins;
     backlog.others = this.inUse;
   }

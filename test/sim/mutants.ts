@@ -262,14 +262,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a backlog is forgotten: its turn is not reset when the gate is empty",
     file: "flow/method-gate.ts",
-    find: '    for (const backlog of this.later) backlog.turn = "none";\n',
+    find: '      for (const backlog of line) backlog.turn = "none";\n',
     replace: "",
   },
   {
     name: "a backlog keeps its turn until it is empty",
     file: "flow/method-gate.ts",
-    find: 'if (backlog.turn === "later") this.later.push(backlog);',
-    replace: 'if (backlog.turn === "later") this.later.unshift(backlog);',
+    find: 'backlog.size > 0)) this.lineUp(backlog, "later");',
+    replace: "backlog.size > 0)) later.unshift(backlog);",
     from: 376,
   },
   {
@@ -320,7 +320,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a change of policy forgets the calls that wait",
     file: "flow/method-gate.ts",
     find: "    this.onReplaced?.(policy);\n",
-    replace: "    this.onReplaced?.(policy);\n    this.fresh.length = this.later.length = this.waiting = 0;\n",
+    replace:
+      "    this.onReplaced?.(policy);\n    for (const line of this.lines) line.length = 0;\n    this.waiting = 0;\n",
   },
   {
     name: "a change of policy wakes nobody",
