@@ -12,6 +12,11 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
+/** What a share `p` of `sorted` does not exceed; 0 of nothing. */
+export function percentile(sorted: readonly number[], p: number): number {
+  return sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)] ?? 0;
+}
+
 /** Four significant digits, so that a file of rows can be read and compared. */
 export function round(value: number): number {
   return Number(value.toPrecision(4));

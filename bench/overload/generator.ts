@@ -1,84 +1,55 @@
-// The open loop: calls are made when they are due, whatever becomes of those before. Calls that are due are made in every
-// turn of the event loop, which never sleeps, and each is timed from the moment at which it was due, so that nothing that
-// holds up the generator, the wire or the server is left out.
+// The calls of a plan, in an open loop, and what becomes of each.
 
 import { Code, type Random, RpcError } from "sluice";
-import type { Done, WorkClient } from "../gen/bench/v1/work.js";
-import { Histogram } from "../lib/histogram.js";
-import { Arrivals } from "./arrivals.js";
+import type { WorkClient } from "../gen/bench/v1/work.js";
+import { Arrivals } from "../lib/arrivals.js";
+import type { Histogram } from "../lib/histogram.js";
+import { OpenLoop, type Source } from "../lib/open-loop.js";
 import { CallLog, Outcome } from "./call-log.js";
 import type { Flow } from "./plan.js";
 
 const PAYLOAD = new Uint8Array(100).map((_, at) => at * 37);
 
-/** A flow under way. */
-interface Source {
-  readonly arrivals: Arrivals;
-  readonly log: CallLog;
-  readonly make: (id: bigint) => Promise<Done>;
-}
-
 /** Makes the calls of some flows. */
 export class Generator {
-  /** How late calls were made, in nanoseconds: what of their times is the generator's own. */
-  readonly lateness: Histogram = new Histogram();
-  private readonly sources: readonly Source[];
-  private readonly onTurn = (): void => this.turn();
-  private startedAt = 0;
-  private pending = 0;
-  private onDone: () => void = () => {};
+  /** What became of the calls of each flow. */
+  readonly logs: readonly CallLog[];
+  private readonly loop: OpenLoop;
+  private readonly clients: readonly WorkClient[];
+  private readonly random: Random;
 
   /** `clients[n]` calls on connection `n`. */
   constructor(flows: readonly Flow[], clients: readonly WorkClient[], random: Random) {
-    this.sources = flows.map(({ way, connections: [first, count], phases }) => ({
-      arrivals: new Arrivals(phases, random),
-      log: new CallLog(),
-      make: (id) => clients[first + Math.floor(random() * count)]![way]({ id, payload: PAYLOAD }),
-    }));
+    this.clients = clients;
+    this.random = random;
+    this.logs = flows.map(() => new CallLog());
+    this.loop = new OpenLoop(flows.map((flow, at) => this.sourceOf(flow, this.logs[at]!)));
   }
 
-  /** What became of the calls of each flow. */
-  get logs(): readonly CallLog[] {
-    return this.sources.map(({ log }) => log);
+  /** How late calls were made, in nanoseconds. */
+  get lateness(): Histogram {
+    return this.loop.lateness;
   }
 
   /** Makes the calls; resolves when the last has ended. */
   run(): Promise<void> {
-    this.startedAt = performance.now();
-    setImmediate(this.onTurn);
-    return new Promise((resolve) => {
-      this.onDone = resolve;
-    });
+    return this.loop.run();
   }
 
-  private turn(): void {
-    const nowMs = this.elapsedMs();
-    let isOver = this.pending === 0;
-    for (const source of this.sources) {
-      const { arrivals } = source;
-      for (; arrivals.nextMs <= nowMs; arrivals.advance()) void this.call(source, arrivals.nextMs);
-      isOver &&= arrivals.nextMs === Number.POSITIVE_INFINITY;
-    }
-    if (isOver && this.pending === 0) this.onDone();
-    else setImmediate(this.onTurn);
+  private sourceOf(flow: Flow, log: CallLog): Source {
+    return { schedule: new Arrivals(flow.phases, this.random), make: (dueMs) => this.call(flow, log, dueMs) };
   }
 
-  private async call({ log, make }: Source, dueMs: number): Promise<void> {
+  private async call({ way, connections: [first, count] }: Flow, log: CallLog, dueMs: number): Promise<void> {
     const place = log.open(dueMs);
     const id = BigInt(place);
-    this.pending++;
-    this.lateness.record((this.elapsedMs() - dueMs) * 1e6);
+    const client = this.clients[first + Math.floor(this.random() * count)]!;
     try {
-      const done = await make(id);
-      log.settle(place, this.elapsedMs() - dueMs, done.id === id ? Outcome.ANSWERED : Outcome.FAILED);
+      const done = await client[way]({ id, payload: PAYLOAD });
+      log.settle(place, this.loop.elapsedMs - dueMs, done.id === id ? Outcome.ANSWERED : Outcome.FAILED);
     } catch (error) {
-      log.settle(place, this.elapsedMs() - dueMs, outcomeOf(error));
+      log.settle(place, this.loop.elapsedMs - dueMs, outcomeOf(error));
     }
-    this.pending--;
-  }
-
-  private elapsedMs(): number {
-    return performance.now() - this.startedAt;
   }
 }
 

@@ -1,7 +1,7 @@
 // What the generator does in each scenario: who calls what, how often, on which connections. Rates are shares of the peak.
 // Every flow begins with a warm-up in which nothing is counted.
 
-import type { Phase } from "./arrivals.js";
+import type { Phase } from "../lib/arrivals.js";
 
 /** How the handler is called; see `bench/v1/work.proto`. */
 export type Way = "burn" | "urgent" | "insist" | "shut";

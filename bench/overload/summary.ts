@@ -2,6 +2,7 @@
 // counts from when a call was due. A call that was let in has been answered, or it has expired; it is one of those whose
 // percentiles are taken in either case.
 
+import { percentile } from "../lib/statistics.js";
 import { type CallLog, Outcome } from "./call-log.js";
 
 /** The deadline of every call, in milliseconds: `bench/v1/work.proto`'s. */
@@ -59,11 +60,6 @@ export function summarize(log: CallLog, fromMs: number, toMs: number): Summary {
 /** The share of the calls that were answered within the deadline; 1 of none. */
 export function successShare({ calls, good }: Summary): number {
   return calls === 0 ? 1 : good / calls;
-}
-
-/** What a share `p` of `sorted` does not exceed; 0 of nothing. */
-export function percentile(sorted: readonly number[], p: number): number {
-  return sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)] ?? 0;
 }
 
 /** The stretches of time in which goodput is counted, in milliseconds. */

@@ -1,15 +1,14 @@
-// The client process: a channel to each server, and calls to all of them by chance in an open loop. Calls that are due are
-// made in every turn of the event loop, which never sleeps, and each is timed from the moment at which it was due.
+// The client process: a channel to each server, and calls to all of them by chance in an open loop.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Channel, codeName, connect, RpcError } from "sluice";
 import { type Random, seededRandom } from "sluice/testing";
 import { PeersClient, StageClient } from "../gen/bench/v1/peers.js";
+import { Arrivals } from "../lib/arrivals.js";
 import { within } from "../lib/bounded.js";
-import { Histogram } from "../lib/histogram.js";
 import { heapBytes } from "../lib/memory.js";
+import { OpenLoop } from "../lib/open-loop.js";
 import { awaitGo, tellParent } from "../lib/pair.js";
-import { Arrivals } from "../overload/arrivals.js";
 import { Ledger } from "./ledger.js";
 import type { ClientResult } from "./messages.js";
 import { type Cell, phasesOf, type Scale } from "./scenarios.js";
@@ -28,48 +27,25 @@ const scale = JSON.parse(scaleText) as Scale;
 /** The calls of one stretch of time. */
 class Load {
   readonly ledger: Ledger;
-  readonly lateness: Histogram = new Histogram();
+  readonly loop: OpenLoop;
   readonly failures: Record<string, number> = {};
-  private readonly arrivals: Arrivals;
   private readonly clients: readonly PeersClient[];
   private readonly random: Random;
   private readonly payload = new Uint8Array(100).fill(1);
-  private readonly turn = (): void => this.makeDue();
-  private startedAt = 0;
-  private pending = 0;
-  private onDone: () => void = () => {};
 
   constructor(clients: readonly PeersClient[], seconds: number, random: Random) {
     const { offeredPerSecond } = scale;
     this.clients = clients;
     this.random = random;
     this.ledger = new Ledger(Math.ceil(offeredPerSecond * seconds * SPARE_ROOM) + 1_000);
-    this.arrivals = new Arrivals([{ perSecond: offeredPerSecond, seconds }], random);
+    const schedule = new Arrivals([{ perSecond: offeredPerSecond, seconds }], random);
+    this.loop = new OpenLoop([{ schedule, make: (dueMs) => this.call(dueMs) }]);
   }
 
-  /** Makes the calls; resolves when the last has ended. */
-  run(): Promise<void> {
-    this.startedAt = performance.now();
-    setImmediate(this.turn);
-    return new Promise((resolve) => {
-      this.onDone = resolve;
-    });
-  }
-
-  private makeDue(): void {
-    const nowMs = performance.now() - this.startedAt;
-    const { arrivals, ledger } = this;
-    for (; arrivals.nextMs <= nowMs && ledger.hasRoom; arrivals.advance()) void this.call(arrivals.nextMs, nowMs);
-    if (arrivals.nextMs === Number.POSITIVE_INFINITY && this.pending === 0) this.onDone();
-    else setImmediate(this.turn);
-  }
-
-  private async call(dueMs: number, nowMs: number): Promise<void> {
+  private async call(dueMs: number): Promise<void> {
     const place = this.ledger.open(dueMs);
     const id = BigInt(place);
     const client = this.clients[Math.floor(this.random() * this.clients.length)]!;
-    this.lateness.record((nowMs - dueMs) * 1e6);
-    this.pending++;
     let isAnswered = false;
     try {
       isAnswered = (await client.ask({ id, payload: this.payload })).id === id;
@@ -77,8 +53,7 @@ class Load {
     } catch (error) {
       this.count(error instanceof RpcError ? codeName(error.code) : String(error));
     }
-    this.ledger.settle(place, performance.now() - this.startedAt - dueMs, isAnswered);
-    this.pending--;
+    this.ledger.settle(place, this.loop.elapsedMs - dueMs, isAnswered);
   }
 
   private count(failure: string): void {
@@ -116,7 +91,7 @@ class Watch {
 /** The phases of the load, with what goes wrong in the middle. */
 async function play(load: Load, stage: StageClient): Promise<void> {
   const { phaseSeconds } = scale;
-  const done = load.run();
+  const done = load.loop.run();
   if (cell.disturbance !== "calm") {
     await sleep(phaseSeconds * 1_000);
     await stage.disturb({});
@@ -137,7 +112,7 @@ const random = seededRandom(1);
 await within(Promise.all(clients.map((client) => client.ask({ id: 0n }))), CONNECT_MS, "connections to all servers");
 await awaitGo();
 const warmup = new Load(clients, scale.warmupSeconds, random);
-await within(warmup.run(), DRAIN_MS + scale.warmupSeconds * 1_000, "the warm-up's calls");
+await within(warmup.loop.run(), DRAIN_MS + scale.warmupSeconds * 1_000, "the warm-up's calls");
 const phases = phasesOf(cell);
 const phaseMs = scale.phaseSeconds * 1_000;
 const load = new Load(clients, phases.length * scale.phaseSeconds, random);
@@ -155,7 +130,7 @@ const result: ClientResult = {
   heapBytes: { before: before.heap, peak: Math.max(watch.heapBytes, before.heap), after: after.heap },
   rssBytes: { before: before.rss, peak: Math.max(watch.rssBytes, before.rss), after: after.rss },
   failures: load.failures,
-  lateP99Ms: load.lateness.percentile(0.99) / 1e6,
+  lateP99Ms: load.loop.lateness.percentile(0.99) / 1e6,
 };
 tellParent({ type: "finished", result });
 await Promise.all([...channels, stageChannel].map((channel) => channel.close({ graceMs: 0 })));

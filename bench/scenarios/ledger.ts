@@ -1,7 +1,7 @@
 // The calls of a client: when each was due, how long it took and whether it was answered. Its memory is taken before the
 // first call, so that it does not count as memory of the calls.
 
-import { percentile } from "../overload/summary.js";
+import { percentile } from "../lib/statistics.js";
 import type { PhaseResult } from "./messages.js";
 import { DEADLINE_MS } from "./scenarios.js";
 
@@ -21,13 +21,9 @@ export class Ledger {
     this.answered = new Uint8Array(capacity);
   }
 
-  /** True while there is room for another call. */
-  get hasRoom(): boolean {
-    return this.count < this.due.length;
-  }
-
-  /** A call that was due at `dueMs` is made; returns its place. */
+  /** A call that was due at `dueMs` is made; returns its place. Throws when there is no room. */
   open(dueMs: number): number {
+    if (this.count === this.due.length) throw new Error(`more than ${this.count} calls: the ledger is full`);
     this.due[this.count] = dueMs;
     return this.count++;
   }

@@ -8,8 +8,8 @@ import { sample } from "../macro/messages.js";
 import { type Load, makeBackground } from "./background.js";
 import type { Connection } from "./cell.js";
 import type { BesideResult } from "./messages.js";
-import { OpenLoop } from "./open-loop.js";
 import { connectSluice } from "./sluice.js";
+import { SmallCalls } from "./small-calls.js";
 
 const CONNECT_MS = 5000;
 const DRAIN_MS = 10_000;
@@ -27,7 +27,7 @@ const [callsPerSecond, bulkBytes, streamMessages, warmupMs, windowMs] = rest.map
 const connect = () => within(connectSluice(address), CONNECT_MS, "a connection");
 const client = await connect();
 const other = connection === "own" ? await connect() : client;
-const small = new OpenLoop(client, callsPerSecond);
+const small = new SmallCalls(client, callsPerSecond);
 const background = makeBackground(load, other, bulkBytes, streamMessages);
 const memory = new MemoryWatch();
 const idleMemory = memory.peak();

@@ -1,13 +1,14 @@
 // The overload benchmark's generator and what is made of its logs.
 
 import { describe, expect, it } from "vitest";
-import { Arrivals } from "../../bench/overload/arrivals.js";
+import { Arrivals } from "../../bench/lib/arrivals.js";
+import { percentile } from "../../bench/lib/statistics.js";
 import { CallLog, Outcome } from "../../bench/overload/call-log.js";
 import { Generator, outcomeOf } from "../../bench/overload/generator.js";
 import { findPeak, mostProbes } from "../../bench/overload/peak.js";
 import { connectionsOf, FAIR_CONNECTIONS, planLoad, planScenario, SCENARIOS } from "../../bench/overload/plan.js";
 import { evaluate } from "../../bench/overload/scenarios.js";
-import { normalAfterMs, percentile, settledAfterMs, successShare, summarize } from "../../bench/overload/summary.js";
+import { normalAfterMs, settledAfterMs, successShare, summarize } from "../../bench/overload/summary.js";
 import { Code, RpcError } from "../../src/index.js";
 import { seededRandom } from "../../src/testing.js";
 

@@ -5,11 +5,11 @@ import { describe, expect, it } from "vitest";
 import { SYSTEMS, type System } from "../../bench/macro/peers.js";
 import { LOADS, makeBackground } from "../../bench/streams/background.js";
 import { checkBulk, makeBulk } from "../../bench/streams/bulk.js";
-import { OpenLoop } from "../../bench/streams/open-loop.js";
 import type { StreamClient } from "../../bench/streams/peer.js";
 import { loadStreamPeer } from "../../bench/streams/peers.js";
 import { Ends, Sink, Source } from "../../bench/streams/sequence.js";
 import { connectSluice, type SluiceClient, serveSluice } from "../../bench/streams/sluice.js";
+import { SmallCalls } from "../../bench/streams/small-calls.js";
 
 const BULK_BYTES = 3_000_000;
 
@@ -112,9 +112,9 @@ describe("a long message", () => {
   });
 });
 
-describe("OpenLoop", () => {
+describe("SmallCalls", () => {
   it("makes every call that is due, and counts from when it was", async () => {
-    const loop = new OpenLoop({ echo: async (message) => message, close: () => {} }, 1000);
+    const loop = new SmallCalls({ echo: async (message) => message, close: () => {} }, 1000);
     loop.start();
     loop.begin();
     const until = performance.now() + 100;
@@ -132,7 +132,7 @@ describe("OpenLoop", () => {
       await sleep(30);
       throw new Error("refused");
     };
-    const loop = new OpenLoop({ echo, close: () => {} }, 1000);
+    const loop = new SmallCalls({ echo, close: () => {} }, 1000);
     loop.start();
     while (calls < 5) await sleep(5);
     await loop.stop();
@@ -143,7 +143,7 @@ describe("OpenLoop", () => {
 describe.each(LOADS)("%s beside small calls", (load) => {
   it("goes on until it is stopped, and harms no call", async () => {
     await withSluice(async (client, served) => {
-      const small = new OpenLoop(client, 500);
+      const small = new SmallCalls(client, 500);
       const background = makeBackground(load, client, BULK_BYTES, 1000);
       small.start();
       const carried = background.run();

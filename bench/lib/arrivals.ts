@@ -2,6 +2,7 @@
 // nothing about when the next call comes, so a phase begins with a gap of its own.
 
 import type { Random } from "sluice";
+import type { Schedule } from "./open-loop.js";
 
 /** A time with one rate of calls. */
 export interface Phase {
@@ -9,9 +10,8 @@ export interface Phase {
   readonly seconds: number;
 }
 
-/** The times at which calls are due, in milliseconds since the load began. */
-export class Arrivals {
-  /** When the next call is due; Infinity after the last. */
+/** The times at which calls are due. */
+export class Arrivals implements Schedule {
   nextMs = 0;
   private readonly phases: readonly Phase[];
   private readonly random: Random;
@@ -25,7 +25,6 @@ export class Arrivals {
     this.advance();
   }
 
-  /** Goes on to the next call. */
   advance(): void {
     let from = this.nextMs;
     for (; this.phase < this.phases.length; this.phase++) {
