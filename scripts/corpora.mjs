@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { envoyStandIns } from "./envoy-stand-ins.mjs";
 
 const HOME = resolve("build/corpora");
 const MODULES = join(HOME, "node_modules");
@@ -37,8 +38,6 @@ const UNUSABLE = [
   [/\/ruby_generated_code/, "they declare the same names, and import each other relative to their own folder"],
   [/\/ruby_generated_pkg_implicit/, "it declares the names that ruby_generated_pkg_explicit.proto declares"],
 ];
-
-const LACKS = "the package lacks";
 
 const COMPILERS = [
   ["TypeScript 7", resolve("node_modules/.bin/tsc")],
@@ -72,13 +71,21 @@ function install() {
   run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ...PACKAGES], { cwd: HOME });
 }
 
-/** Envoy's manifests set a field that the package's older protoc-gen-validate lacks; it is added, as later versions have it. */
+/**
+ * What Envoy's package lacks: a field that its manifests set and its older protoc-gen-validate does not have, as later
+ * versions have it; and stand-ins for files that they import.
+ */
 function addOverlay() {
   const path = "validate/validate.proto";
   const text = readFileSync(join(XDS, "protoc-gen-validate", path), "utf8");
-  mkdirSync(join(HOME, "overlay/validate"), { recursive: true });
   const head = "message StringRules {";
-  writeFileSync(join(HOME, "overlay", path), text.replace(head, `${head}\n    optional bool ignore_empty = 26;`));
+  const validate = { path, text: text.replace(head, `${head}\n    optional bool ignore_empty = 26;`) };
+  const overlay = join(HOME, "overlay");
+  rmSync(overlay, { recursive: true, force: true });
+  for (const { path, text } of [validate, ...envoyStandIns()]) {
+    mkdirSync(dirname(join(overlay, path)), { recursive: true });
+    writeFileSync(join(overlay, path), text);
+  }
 }
 
 function isInstalled(wanted) {
@@ -94,7 +101,6 @@ function check({ name, roots, only }) {
   const reasons = new Map();
   for (const [, reason] of refused) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   for (const [reason, count] of reasons) console.log(`  left out: ${count}, since ${reason}`);
-  compareRefusals(roots, refused);
   const newer = [...usable].filter((file) => closure([file], manifests).some((used) => manifests.get(used)?.isEdition));
   compareWithProtoc(
     name,
@@ -129,7 +135,7 @@ function readManifests(roots) {
 function sort(manifests) {
   const refused = new Map();
   for (const file of manifests.keys()) {
-    const reason = UNUSABLE.find(([pattern]) => pattern.test(`/${file}`))?.[1] ?? missingImport(file, manifests);
+    const reason = UNUSABLE.find(([pattern]) => pattern.test(`/${file}`))?.[1];
     if (reason !== undefined) refused.set(file, reason);
   }
   const isUsable = ([file, { root }]) => root !== resolve("proto") && !refused.has(file);
@@ -139,11 +145,6 @@ function sort(manifests) {
 /** One manifest and what it imports. */
 function alone(file, manifests) {
   return { usable: new Set(closure([file], manifests)), refused: new Map() };
-}
-
-function missingImport(file, manifests) {
-  const missing = closure([file], manifests).find((used) => !manifests.has(used));
-  return missing && `${LACKS} ${missing}, which they import`;
 }
 
 /** The files and everything they import. */
@@ -164,26 +165,6 @@ function compareWithProtoc(name, roots, files) {
   if (error !== undefined) console.log("  NOT compared with protoc: it is not installed");
   else if (status !== 0) fail(`protoc refuses ${name}`);
   else compareLinks("protoc", set, roots);
-}
-
-/** What lacks an import is refused by both compilers, each manifest for itself, and both say so. */
-function compareRefusals(roots, refused) {
-  const files = [...refused].filter(([, reason]) => reason.includes(LACKS)).map(([file]) => file);
-  if (files.length === 0) return;
-  const includes = [...roots, resolve("proto")].flatMap((root) => ["-I", root]);
-  const sluice = ["dist/cli/main.js", "generate", "--out", join(HOME, "gen", "refused")];
-  const ours = files.filter((file) => refuses(process.execPath, [...sluice, pathIn(roots, file), ...includes]));
-  const protocs = files.filter((file) => refuses("protoc", ["-o", join(HOME, "refused.binpb"), file, ...includes]));
-  console.log(
-    `  of those ${files.length}, sluice refuses ${ours.length} and protoc ${protocs.length}, for the missing import`,
-  );
-  if (ours.length < files.length || protocs.length < files.length)
-    fail("the compilers do not agree on what lacks an import");
-}
-
-function refuses(command, args) {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
-  return error !== undefined || (status !== 0 && /not found/i.test(stderr));
 }
 
 function compareWithBuf(name, roots, files) {
