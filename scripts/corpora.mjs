@@ -6,10 +6,11 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { envoyStandIns } from "./envoy-stand-ins.mjs";
+import { ENVOY_STAND_INS, GOOGLE_STAND_INS, standInText } from "./stand-ins.mjs";
 
 const HOME = resolve("build/corpora");
 const MODULES = join(HOME, "node_modules");
+const OVERLAYS = join(HOME, "overlays");
 const PACKAGES = ["google-proto-files@5.0.3", "@grpc/grpc-js-xds@1.14.1", "@bufbuild/buf@1.75.0", "typescript@5.9.3"];
 const XDS = join(MODULES, "@grpc/grpc-js-xds/deps");
 
@@ -17,7 +18,7 @@ const GOOGLE = join(MODULES, "google-proto-files");
 const RUBY = join(GOOGLE, "google/protobuf/compiler/ruby");
 
 const CORPORA = [
-  { name: "google", roots: [GOOGLE] },
+  { name: "google", roots: [GOOGLE, join(OVERLAYS, "google")] },
   // What cannot be compiled with the others is compiled on its own.
   ...["ruby_generated_code", "ruby_generated_code_proto2", "ruby_generated_pkg_implicit"].map((file) => ({
     name: `google-${file}`,
@@ -27,7 +28,7 @@ const CORPORA = [
   {
     name: "envoy",
     roots: [
-      join(HOME, "overlay"),
+      join(OVERLAYS, "envoy"),
       ...["envoy-api", "googleapis", "protoc-gen-validate", "xds"].map((folder) => join(XDS, folder)),
     ],
   },
@@ -57,7 +58,7 @@ const FILES_AT_ONCE = 1000;
 
 let failures = 0;
 install();
-addOverlay();
+addOverlays();
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 for (const corpus of CORPORA)
   if (wanted.length === 0 || wanted.some((name) => corpus.name.startsWith(name))) check(corpus);
@@ -71,21 +72,21 @@ function install() {
   run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ...PACKAGES], { cwd: HOME });
 }
 
-/**
- * What Envoy's package lacks: a field that its manifests set and its older protoc-gen-validate does not have, as later
- * versions have it; and stand-ins for files that they import.
- */
-function addOverlay() {
+/** What the packages lack: files that theirs import, and a field of protoc-gen-validate that Envoy's set. */
+function addOverlays() {
+  rmSync(OVERLAYS, { recursive: true, force: true });
+  for (const [path, standIn] of Object.entries(GOOGLE_STAND_INS)) addTo("google", path, standInText(path, standIn));
+  for (const [path, standIn] of Object.entries(ENVOY_STAND_INS)) addTo("envoy", path, standInText(path, standIn));
   const path = "validate/validate.proto";
-  const text = readFileSync(join(XDS, "protoc-gen-validate", path), "utf8");
   const head = "message StringRules {";
-  const validate = { path, text: text.replace(head, `${head}\n    optional bool ignore_empty = 26;`) };
-  const overlay = join(HOME, "overlay");
-  rmSync(overlay, { recursive: true, force: true });
-  for (const { path, text } of [validate, ...envoyStandIns()]) {
-    mkdirSync(dirname(join(overlay, path)), { recursive: true });
-    writeFileSync(join(overlay, path), text);
-  }
+  const text = readFileSync(join(XDS, "protoc-gen-validate", path), "utf8");
+  addTo("envoy", path, text.replace(head, `${head}\n    optional bool ignore_empty = 26;`));
+}
+
+function addTo(corpus, path, text) {
+  const at = join(OVERLAYS, corpus, path);
+  mkdirSync(dirname(at), { recursive: true });
+  writeFileSync(at, text);
 }
 
 function isInstalled(wanted) {

@@ -17,6 +17,7 @@ import {
   OptionMessage,
   type ServiceModel,
 } from "./model.js";
+import { jsonName } from "./names.js";
 import { MAX_FIELD_NUMBER } from "./parser.js";
 import type { SymbolTable } from "./scope.js";
 import type { Position, SourceFile } from "./source.js";
@@ -192,7 +193,7 @@ class Declarer {
       delimited: syntax.isGroup,
       extendee: undefined,
       defaultValue: undefined,
-      jsonName: "",
+      jsonName: jsonName(name),
       localName: "",
     };
     this.declare(model, syntax, "FieldOptions", scope);

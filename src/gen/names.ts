@@ -162,10 +162,7 @@ function assignServiceNames(service: ServiceModel, exported: NameTable): void {
 function assignMemberNames(message: MessageModel): void {
   const members = new NameTable([OBJECT_PROPERTIES]);
   const memberOf = (name: string): string => members.take(startsLikeName(jsonName(name)));
-  for (const field of message.fields) {
-    field.jsonName ||= jsonName(field.name);
-    if (field.oneof === undefined) field.localName = memberOf(field.name);
-  }
+  for (const field of message.fields) if (field.oneof === undefined) field.localName = memberOf(field.name);
   for (const oneof of message.oneofs) assignOneofNames(oneof, memberOf);
 }
 

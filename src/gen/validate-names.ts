@@ -38,7 +38,7 @@ function reportBadName(field: FieldModel, diagnostics: Diagnostics): void {
 }
 
 function hasCustomName({ name, jsonName: given }: FieldModel): boolean {
-  return given !== "" && given !== jsonName(name);
+  return given !== jsonName(name);
 }
 
 /** Reports values that are one without the enum's name before them, as many languages have them; aliases may be. */

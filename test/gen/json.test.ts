@@ -17,6 +17,7 @@ const MANIFEST = `syntax = "proto3"; package t;
   message All {
     int32 f_int32 = 1; uint64 f_uint64 = 2; bool f_bool = 3; string f_string = 4; bytes f_bytes = 5; double f_double = 6;
     float f_float = 7; Color f_color = 8; Leaf f_leaf = 9; optional int32 maybe = 10; string renamed = 11 [json_name = "@name"];
+    string nameless = 27 [json_name = ""];
     repeated Color colors = 12; map<int64, Leaf> by_number = 13; map<bool, string> by_bool = 14;
     oneof pick { string text = 15; Leaf leaf = 16; google.protobuf.NullValue nothing = 17; }
     google.protobuf.Value value = 18; google.protobuf.Struct struct = 19; google.protobuf.Timestamp at = 20;
@@ -58,6 +59,7 @@ describe("a message's JSON", () => {
       fLeaf: { leafName: "l", leaves: [{}] },
       maybe: 0,
       "@name": "n",
+      "": "of no name",
       colors: ["UNKNOWN", 7],
       byNumber: { "-9223372036854775808": {} },
       byBool: { false: "f" },

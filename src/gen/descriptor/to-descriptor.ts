@@ -18,7 +18,6 @@ import {
   type Scalar,
   type ServiceModel,
 } from "../model.js";
-import { jsonName } from "../names.js";
 import type { EnumSyntax, ImportSyntax, MessageSyntax, NumberRange, Visibility } from "../syntax.js";
 import type {
   DescriptorProto_ExtensionRangeInit,
@@ -195,7 +194,7 @@ function describeField(field: FieldModel, retention: Retention): FieldDescriptor
     typeName: typeName(field),
     extendee: extendee && `.${extendee.fullName}`,
     defaultValue: defaultText(field),
-    jsonName: field.jsonName || jsonName(name),
+    jsonName: field.jsonName,
     options: optionsOf(field, retention),
     proto3Optional: (isProto3 && label === "optional" && cardinality === "single") || undefined,
   };

@@ -1,9 +1,14 @@
-// Stand-ins for 27 manifests that Envoy's import and that their package leaves out (Envoy's old API and other projects'):
-// only the names that are used, as empty messages and enums without values to speak of. With them the manifests that import
-// such a file link, generate and compile, too; no other version of the package, and no other package, has the files.
+// Stand-ins for manifests that others import and that the packages of both leave out: one of Google's, 27 of Envoy's (its
+// old API and other projects'). They have only the names that are used, as empty messages and enums without values to speak
+// of. With them the manifests that import such a file link, generate and compile, too.
 
-/** For each file its package, the messages and the enums in it; or all of its text. */
-const STAND_INS = {
+/** For each file the messages and the enums in it, or its text; its package follows from its path where none is given. */
+export const GOOGLE_STAND_INS = {
+  "google/protobuf/unittest.proto": { package: "proto2_unittest", messages: ["TestAllExtensions"] },
+};
+
+/** The same of Envoy's. */
+export const ENVOY_STAND_INS = {
   "envoy/admin/v2alpha/config_dump.proto": {
     messages: ["ClustersConfigDump", "ListenersConfigDump", "RoutesConfigDump", "ScopedRoutesConfigDump"],
   },
@@ -60,15 +65,11 @@ message OperationInfo {
   "opentelemetry/proto/common/v1/common.proto": { messages: ["AnyValue", "KeyValueList"] },
 };
 
-/** The manifests to put where imports find them: their paths and texts. */
-export function envoyStandIns() {
-  return Object.entries(STAND_INS).map(([path, standIn]) => ({ path, text: textOf(path, standIn) }));
-}
-
-function textOf(path, { messages = [], enums = [], text = "" }) {
+/** The text of the stand-in for the manifest at `path`. */
+export function standInText(path, { package: name, messages = [], enums = [], text = "" }) {
   const lines = [
     'syntax = "proto3";',
-    `package ${path.slice(0, path.lastIndexOf("/")).replaceAll("/", ".")};`,
+    `package ${name ?? path.slice(0, path.lastIndexOf("/")).replaceAll("/", ".")};`,
     ...messages.map((name) => `message ${name} {}`),
     // The values of an enum are names of its package.
     ...enums.map((name) => `enum ${name} {\n  ${name.toUpperCase()}_UNSPECIFIED = 0;\n}`),
