@@ -28,16 +28,22 @@ export function atMost(name: string, measured: number, most: number): Target {
 export function formatTargets(targets: readonly Target[]): string[] {
   return formatTable(
     [{ title: "target", align: "left" }, { title: "measured" }, { title: "wanted" }, { title: "", align: "left" }],
-    targets.map(({ name, measured, least, most, isMet }) => [
-      name,
-      formatNumber(measured),
-      least === undefined ? `at most ${formatNumber(most!)}` : `at least ${formatNumber(least)}`,
-      isMet ? "met" : "MISSED",
+    targets.map((target) => [
+      target.name,
+      formatNumber(target.measured),
+      formatWanted(target),
+      target.isMet ? "met" : "MISSED",
     ]),
   );
 }
 
-function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return "never";
+/** What a target wants, in words. */
+export function formatWanted({ least, most }: Target): string {
+  return least === undefined ? `at most ${formatNumber(most!)}` : `at least ${formatNumber(least)}`;
+}
+
+/** What was measured, or is wanted; a time that never came is Infinity, and null where it was read from a file. */
+export function formatNumber(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return "never";
   return value < 1000 ? formatDigits(value, 3) : formatCount(value);
 }
