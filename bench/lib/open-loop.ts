@@ -43,6 +43,7 @@ export class OpenLoop {
   /** How late calls were made, in nanoseconds: what of their times is the generator's own. */
   readonly lateness: Histogram = new Histogram();
   private readonly sources: readonly Source[];
+  private readonly mostPending: number;
   private readonly onTurn = (): void => this.turn();
   private readonly onEnd = (): void => {
     this.pending--;
@@ -51,8 +52,13 @@ export class OpenLoop {
   private pending = 0;
   private onDone: () => void = () => {};
 
-  constructor(sources: readonly Source[]) {
+  /**
+   * While `mostPending` calls have not ended, those that are due wait here, and are still timed from when they were due:
+   * a system that is far behind is not buried deeper.
+   */
+  constructor(sources: readonly Source[], mostPending: number = Number.POSITIVE_INFINITY) {
     this.sources = sources;
+    this.mostPending = mostPending;
   }
 
   /** Milliseconds since {@link OpenLoop.run}. */
@@ -73,7 +79,7 @@ export class OpenLoop {
     const nowMs = this.elapsedMs;
     let isOver = true;
     for (const { schedule, make } of this.sources) {
-      for (; schedule.nextMs <= nowMs; schedule.advance()) {
+      for (; schedule.nextMs <= nowMs && this.pending < this.mostPending; schedule.advance()) {
         this.lateness.record((this.elapsedMs - schedule.nextMs) * 1e6);
         this.pending++;
         void make(schedule.nextMs).then(this.onEnd);

@@ -35,6 +35,12 @@ export type FromServer<Report> =
   | { readonly type: "listening"; readonly address: string }
   | { readonly type: "sampled"; readonly report: Report };
 
+/** When the server reports: before the load, at both ends of the client's window, and after the client has finished. */
+export type Moment = "idle" | "before" | "after" | "final";
+
+/** From the parent to the server process. */
+type ToServer = { readonly type: "sample"; readonly moment: Moment } | { readonly type: "stop" };
+
 /** From the client process. */
 export type FromClient<Result> =
   | { readonly type: "ready" }
@@ -89,28 +95,34 @@ async function converse<Report, Result>(
   { warmupMs, windowMs }: PairOptions,
 ): Promise<PairMeasurement<Report, Result>> {
   await client.receive("ready", PATIENCE_MS);
-  const idle = await takeReport(server);
+  const idle = await takeReport(server, "idle");
   client.send({ type: "go" });
   await client.receive("window-began", warmupMs + PATIENCE_MS);
-  const before = await takeReport(server);
+  const before = await takeReport(server, "before");
   await client.receive("window-ended", windowMs + PATIENCE_MS);
-  const after = await takeReport(server);
+  const after = await takeReport(server, "after");
   server.send({ type: "stop" });
   const { result } = await client.receive("finished", PATIENCE_MS);
-  return { result, idle, before, after, final: await takeReport(server) };
+  return { result, idle, before, after, final: await takeReport(server, "final") };
 }
 
-async function takeReport<Report>(server: Child<FromServer<Report>>): Promise<Report> {
-  server.send({ type: "sample" });
+async function takeReport<Report>(server: Child<FromServer<Report>>, moment: Moment): Promise<Report> {
+  const request: ToServer = { type: "sample", moment };
+  server.send(request);
   return (await server.receive("sampled", PATIENCE_MS)).report;
 }
 
 /** For the server process: says that it serves, and reports when asked. `stop` is called when the load is over. */
-export function serveParent<Report>(address: string, report: () => Report, stop: () => void = () => {}): void {
+export function serveParent<Report>(
+  address: string,
+  report: (moment: Moment) => Report,
+  stop: () => void = () => {},
+): void {
   const tell = (message: FromServer<Report>): void => sendToParent(message);
-  onParent(({ type }) => {
-    if (type === "sample") tell({ type: "sampled", report: report() });
-    else if (type === "stop") stop();
+  onParent((message) => {
+    const request = message as ToServer;
+    if (request.type === "sample") tell({ type: "sampled", report: report(request.moment) });
+    else if (request.type === "stop") stop();
   });
   tell({ type: "listening", address });
 }

@@ -3,24 +3,15 @@
 // messages are made beforehand, one call in eight is timed when there are many, nothing is allocated per call.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Histogram } from "../lib/histogram.js";
-import { isEcho, makeMessages } from "./payloads.js";
+import { makeMessages } from "./payloads.js";
 import type { EchoCaller, EchoMessage } from "./peer.js";
+import { Tally } from "./tally.js";
 
 /** With many calls in flight, one in this many is timed: reading the clock for each would itself be measured. */
 const SAMPLED = 8;
 
 /** Closed-loop load on one client. */
-export class Load {
-  /** Latencies of the timed calls that ended since the last reset, in nanoseconds. */
-  readonly latencies: Histogram = new Histogram();
-  /** Calls that ended with the right reply. */
-  completed = 0;
-  /** Calls that failed, and wrong replies. */
-  errors = 0;
-  /** What the first error said. */
-  firstError: string | undefined = undefined;
-
+export class Load extends Tally {
   private readonly client: EchoCaller;
   private readonly messages: readonly EchoMessage[];
   private readonly outstanding: number;
@@ -30,6 +21,7 @@ export class Load {
   private workers: Promise<void>[] = [];
 
   constructor(client: EchoCaller, payloadBytes: number, outstanding: number) {
+    super();
     this.client = client;
     this.outstanding = outstanding;
     this.messages = makeMessages(payloadBytes, outstanding);
@@ -59,17 +51,11 @@ export class Load {
       try {
         const reply = await client.echo(message);
         if (timed) this.latencies.record((performance.now() - begin) * 1e6);
-        if (isEcho(message, reply, turn)) this.completed++;
-        else this.fail(`wrong reply to message ${message.id}: ${reply.id} ${reply.name} ${reply.payload.length} bytes`);
+        this.settle(message, reply, turn);
       } catch (error) {
-        this.fail(error instanceof Error ? error.message : String(error));
+        this.fail(error);
         await nextTurn();
       }
     }
-  }
-
-  private fail(reason: string): void {
-    this.errors++;
-    this.firstError ??= reason;
   }
 }

@@ -14,6 +14,16 @@ export type Mode = "short" | "pooled" | "pipelined";
 /** Every mode, in the order in which they are shown. */
 export const MODES: readonly Mode[] = ["short", "pooled", "pipelined"];
 
+/**
+ * What a call carries and passes through. `default`: the package's defaults. `bare`: without what options can leave out.
+ * `loaded`: two keys of metadata, a deadline of its own and an interceptor on each side. Systems that know only one way
+ * ignore it.
+ */
+export type Variant = "default" | "bare" | "loaded";
+
+/** Every variant, in the order in which they are shown. */
+export const VARIANTS: readonly Variant[] = ["default", "bare", "loaded"];
+
 /** A running echo server. */
 export interface EchoServer {
   /** What {@link Peer.connect} takes, in the system's own notation. */
@@ -31,7 +41,7 @@ export interface EchoCaller {
 /** One system under comparison. */
 export interface Peer {
   /** Starts the echo server on a free port of the loopback. */
-  serve(): Promise<EchoServer>;
+  serve(variant?: Variant): Promise<EchoServer>;
   /** Opens a client to `address`, which {@link EchoServer.address} gave. */
-  connect(address: string, mode: Mode): Promise<EchoCaller>;
+  connect(address: string, mode: Mode, variant?: Variant): Promise<EchoCaller>;
 }

@@ -13,6 +13,8 @@ import {
 } from "../lib/table.js";
 import type { Cell, Measurement } from "./cell.js";
 
+const MEBIBYTE = 1024 * 1024;
+
 /** One cell's medians. */
 export interface Row extends Cell {
   readonly callsPerSecond: number;
@@ -30,6 +32,18 @@ export interface Row extends Cell {
   readonly connectionsOpened: number;
   /** Failed calls and wrong replies of all rounds. */
   readonly errors: number;
+  /** Whether calls were made at a fixed rate, {@link Row.offeredPerSecond}, and timed from when they were due. */
+  readonly openLoop: boolean;
+  readonly offeredPerSecond: number;
+  /** How late an open loop made its calls, p99. */
+  readonly lateP99Us: number;
+  /** Heap, see {@link Measurement}. */
+  readonly clientAllocatedBytesPerCall: number;
+  readonly serverAllocatedBytesPerCall: number;
+  readonly decodedBytes: number;
+  /** Resident sets, in MiB. */
+  readonly clientRssMiB: number;
+  readonly serverRssMiB: number;
 }
 
 /** What is written with `--json`. */
@@ -54,18 +68,32 @@ export function makeRow(cell: Cell, measurements: readonly Measurement[]): Row {
     connections: Math.max(...measurements.map((m) => m.connections)),
     connectionsOpened: middle((m) => m.connectionsOpened),
     errors: measurements.reduce((sum, m) => sum + m.errors, 0),
+    openLoop: cell.share > 0,
+    offeredPerSecond: Math.round(median(measurements.map((m) => m.offeredPerSecond))),
+    lateP99Us: middle((m) => m.lateP99Us),
+    clientAllocatedBytesPerCall: middle((m) => m.clientAllocatedBytesPerCall),
+    serverAllocatedBytesPerCall: middle((m) => m.serverAllocatedBytesPerCall),
+    decodedBytes: middle((m) => m.decodedBytes),
+    clientRssMiB: middle((m) => m.clientRssBytes / MEBIBYTE),
+    serverRssMiB: middle((m) => m.serverRssBytes / MEBIBYTE),
   };
 }
 
 const COLUMNS: readonly Column[] = [
   { title: "system", align: "left" },
   { title: "mode", align: "left" },
+  { title: "variant", align: "left" },
   { title: "calls/s" },
   { title: "spread" },
   { title: "p50" },
   { title: "p99" },
   { title: "CPU us/call" },
   { title: "client" },
+  { title: "server" },
+  { title: "bytes/call: client" },
+  { title: "server" },
+  { title: "decoded" },
+  { title: "RSS MiB: client" },
   { title: "server" },
   { title: "connections" },
   { title: "opened" },
@@ -83,15 +111,14 @@ export function formatReport({ header, rows }: Report): string[] {
 function groups(rows: readonly Row[]): Row[][] {
   const byWork = new Map<string, Row[]>();
   for (const row of rows) {
-    const work = `${row.payloadBytes} ${row.outstanding}`;
+    const work = `${row.payloadBytes} ${row.outstanding} ${row.share}`;
     byWork.set(work, [...(byWork.get(work) ?? []), row]);
   }
   return [...byWork.values()];
 }
 
 function formatGroup(rows: readonly Row[]): string[] {
-  const { payloadBytes, outstanding } = rows[0]!;
-  const title = `${payloadBytes}-byte payload, ${outstanding} outstanding`;
+  const title = titleOf(rows[0]!);
   const table = formatTable(
     COLUMNS,
     rows.map((row) => formatRow(row, rows)),
@@ -100,17 +127,27 @@ function formatGroup(rows: readonly Row[]): string[] {
   return ["", title, "", ...table, "", ...formatBars(bars), ...formatComparison(rows)];
 }
 
+function titleOf({ payloadBytes, outstanding, share, offeredPerSecond }: Row): string {
+  if (share === 0) return `${payloadBytes}-byte payload, ${outstanding} outstanding`;
+  const rate = `${formatDigits(share, 2)} of the floor's rate at ${outstanding} outstanding`;
+  return `${payloadBytes}-byte payload, open loop of ${formatCount(offeredPerSecond)} calls/s: ${rate}`;
+}
+
 /** The pipelined mode's calls/s beside every other row's, in a sentence. */
 function formatComparison(rows: readonly Row[]): string[] {
-  const pipelined = rows.find((row) => row.system === "sluice" && row.mode === "pipelined");
+  const pipelined = rows.find(
+    ({ system, mode, variant }) => system === "sluice" && mode === "pipelined" && variant === "default",
+  );
   const others = rows.filter((row) => row !== pipelined);
-  if (pipelined === undefined || others.length === 0) return [];
+  if (pipelined === undefined || others.length === 0 || pipelined.openLoop) return [];
   const ratios = others.map((row) => `${formatRatio(pipelined.callsPerSecond / row.callsPerSecond)} ${nameOf(row)}`);
   return ["", `${nameOf(pipelined)} makes ${ratios.join(", ")}`];
 }
 
-function nameOf({ system, mode }: Row): string {
-  return system === "sluice" ? `${system} ${mode}` : system;
+/** How a row, or what one is to be of, is called. */
+export function nameOf({ system, mode, variant }: Cell): string {
+  if (system !== "sluice") return system;
+  return variant === "default" ? `${system} ${mode}` : `${system} ${mode}, ${variant}`;
 }
 
 function formatRow(row: Row, group: readonly Row[]): string[] {
@@ -119,6 +156,7 @@ function formatRow(row: Row, group: readonly Row[]): string[] {
   return [
     row.system,
     row.mode,
+    row.variant,
     formatCount(row.callsPerSecond),
     `${(row.spread * 100).toFixed(0)}%`,
     formatMicroseconds(row.p50Us),
@@ -126,6 +164,11 @@ function formatRow(row: Row, group: readonly Row[]): string[] {
     formatDigits(row.cpuUsPerCall, 3),
     formatDigits(row.clientCpuUsPerCall, 3),
     formatDigits(row.serverCpuUsPerCall, 3),
+    formatDigits(row.clientAllocatedBytesPerCall, 3),
+    formatDigits(row.serverAllocatedBytesPerCall, 3),
+    formatDigits(row.decodedBytes, 3),
+    row.clientRssMiB.toFixed(0),
+    row.serverRssMiB.toFixed(0),
     String(row.connections),
     formatCount(row.connectionsOpened),
     String(row.errors),

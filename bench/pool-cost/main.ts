@@ -24,7 +24,7 @@ interface CostCell extends Cell {
 
 function cellsOf(outstanding: number): CostCell[] {
   return [undefined, DIRECT_SERVER].map((server) => ({
-    ...{ system: "sluice", mode: "pipelined", payloadBytes: 100, outstanding, server },
+    ...{ system: "sluice", mode: "pipelined", variant: "default", payloadBytes: 100, outstanding, share: 0, server },
   }));
 }
 
@@ -43,7 +43,7 @@ async function run(args: readonly string[]): Promise<number> {
   const outstanding = list(values.outstanding).map((text) => integer("--outstanding", text, 1, 65_536));
   const rounds = integer("--rounds", values.rounds, 1, 1000);
   const measurements = await measureInRounds(outstanding.flatMap(cellsOf), rounds, async (cell, round) => {
-    const measured = await measureCell(cell, times, cell.server);
+    const measured = await measureCell(cell, times, cell.server === undefined ? {} : { module: cell.server });
     const what = `round ${round}  x${cell.outstanding} ${cell.server === undefined ? "with pool" : "without"}`;
     process.stderr.write(`${what}: ${Math.round(measured.callsPerSecond)} calls/s\n`);
     return measured;

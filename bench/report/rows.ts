@@ -3,7 +3,7 @@
 import type { Row } from "../macro/report.js";
 
 /** A row of a suite has more than one of `npm run bench`; what it lacks is the ordinary thing. */
-export interface SuiteRow extends Row {
+export interface SuiteRow extends Omit<Row, "variant" | "openLoop"> {
   /** What is unusual about the calls; undefined and `default`: nothing. */
   readonly variant?: string;
   /** True where calls were made at a fixed rate. */

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Load } from "../../bench/macro/load.js";
+import { OpenLoad } from "../../bench/macro/open-load.js";
 import type { EchoMessage } from "../../bench/macro/peer.js";
 
 describe("Load", () => {
@@ -36,5 +37,39 @@ describe("Load", () => {
     await load.stop();
     expect(load).toMatchObject({ errors: 1, firstError: "refused" });
     expect(load.completed).toBeGreaterThan(5);
+  });
+});
+
+describe("OpenLoad", () => {
+  const echoLater = async (message: EchoMessage): Promise<EchoMessage> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return message;
+  };
+
+  it("makes calls at its rate and times every one", async () => {
+    const load = new OpenLoad({ echo: echoLater, close: () => {} }, 100, 10_000);
+    load.start();
+    while (load.completed < 200) await sleep(1);
+    await load.stop();
+    expect(load.firstError).toBeUndefined();
+    expect(load.latencies.count).toBe(load.completed);
+    expect(load.lateness.count).toBe(load.completed);
+  });
+
+  it("holds calls back from a system that has 1024, and makes them when it answers", async () => {
+    const answers: (() => void)[] = [];
+    const echo = (message: EchoMessage): Promise<EchoMessage> =>
+      new Promise((resolve) => answers.push(() => resolve(message)));
+    const load = new OpenLoad({ echo, close: () => {} }, 10, 1e6);
+    load.start();
+    while (answers.length < 1024) await sleep(1);
+    await sleep(5);
+    expect(answers).toHaveLength(1024);
+    answers.shift()!();
+    while (answers.length < 1024) await sleep(1);
+    const stopped = load.stop();
+    for (const answer of answers) answer();
+    await stopped;
+    expect(load.completed).toBe(1025);
   });
 });

@@ -12,7 +12,9 @@ describe("parseOptions", () => {
       payloadBytes: [100],
       outstanding: [1, 64, 1024],
       modes: ["short", "pooled", "pipelined"],
+      variants: ["default"],
       peers: ["floor", "grpc-js"],
+      rates: [],
       rounds: 3,
     });
   });
@@ -26,6 +28,8 @@ describe("parseOptions", () => {
     ["an unknown option", ["--fast"], "--fast"],
     ["an unknown mode", ["--modes", "short,long"], '"long"'],
     ["an unknown peer", ["--peers", "sluice"], '"sluice"'],
+    ["an unknown variant", ["--variants", "full"], '"full"'],
+    ["shares of a rate that is not measured", ["--rates", "0.5", "--peers", "grpc-js"], "needs the floor"],
     ["no calls at all", ["--outstanding", "0"], "from 1"],
     ["half a round", ["--rounds", "1.5"], "whole numbers"],
     ["a word for a number", ["--seconds", "soon"], '"soon"'],

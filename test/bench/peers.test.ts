@@ -4,14 +4,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Load } from "../../bench/macro/load.js";
-import type { EchoCaller } from "../../bench/macro/peer.js";
+import { type EchoCaller, VARIANTS, type Variant } from "../../bench/macro/peer.js";
 import { loadPeer, SYSTEMS, type System } from "../../bench/macro/peers.js";
+import { callsIntercepted } from "../../bench/macro/sluice.js";
 
-async function withClient(system: System, use: (client: EchoCaller) => Promise<void>): Promise<void> {
+async function withClient(
+  system: System,
+  use: (client: EchoCaller) => Promise<void>,
+  variant: Variant = "default",
+): Promise<void> {
   const peer = await loadPeer(system);
-  const server = await peer.serve();
+  const server = await peer.serve(variant);
   try {
-    const client = await peer.connect(server.address, "pipelined");
+    const client = await peer.connect(server.address, "pipelined", variant);
     await use(client).finally(() => client.close());
   } finally {
     await server.close();
@@ -46,5 +51,19 @@ describe.each(SYSTEMS)("%s", (system) => {
       expect(load.completed).toBeGreaterThan(100);
       expect(load.latencies.percentile(0.5)).toBeGreaterThan(0);
     });
+  });
+});
+
+describe("Sluice's variants", () => {
+  it.each(VARIANTS)("echo: %s", async (variant) => {
+    const message = { id: 7n, name: "seven", payload: new Uint8Array(3) };
+    await withClient("sluice", async (client) => expect((await client.echo(message)).id).toBe(7n), variant);
+  });
+
+  it("pass an interceptor on each side where they are loaded, which finds the metadata", async () => {
+    const before = callsIntercepted();
+    const message = { id: 7n, name: "seven", payload: new Uint8Array(3) };
+    await withClient("sluice", async (client) => void (await client.echo(message)), "loaded");
+    expect(callsIntercepted() - before).toBe(2);
   });
 });
