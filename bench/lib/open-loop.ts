@@ -1,6 +1,6 @@
 // The open loop: calls are made when they are due, whatever becomes of those before. Calls that are due are made in every
-// turn of the event loop, which never sleeps, and each is to be timed from the moment at which it was due, so that nothing
-// that holds up the generator, the wire or the server is left out.
+// turn of the event loop, which never sleeps unless it is told to, and each is to be timed from the moment at which it was due,
+// so that nothing that holds up the generator, the wire or the server is left out.
 
 import { Histogram } from "./histogram.js";
 
@@ -44,6 +44,7 @@ export class OpenLoop {
   readonly lateness: Histogram = new Histogram();
   private readonly sources: readonly Source[];
   private readonly mostPending: number;
+  private readonly restMs: number | undefined;
   private readonly onTurn = (): void => this.turn();
   private readonly onEnd = (): void => {
     this.pending--;
@@ -54,11 +55,13 @@ export class OpenLoop {
 
   /**
    * While `mostPending` calls have not ended, those that are due wait here, and are still timed from when they were due:
-   * a system that is far behind is not buried deeper.
+   * a system that is far behind is not buried deeper. With `restMs` it looks what is due only that often, and sleeps in
+   * between, where a process has other things to do.
    */
-  constructor(sources: readonly Source[], mostPending: number = Number.POSITIVE_INFINITY) {
+  constructor(sources: readonly Source[], mostPending: number = Number.POSITIVE_INFINITY, restMs?: number) {
     this.sources = sources;
     this.mostPending = mostPending;
+    this.restMs = restMs;
   }
 
   /** Milliseconds since {@link OpenLoop.run}. */
@@ -69,7 +72,7 @@ export class OpenLoop {
   /** Makes the calls; resolves when the last has ended. */
   run(): Promise<void> {
     this.startedAt = performance.now();
-    setImmediate(this.onTurn);
+    this.schedule();
     return new Promise((resolve) => {
       this.onDone = resolve;
     });
@@ -87,6 +90,11 @@ export class OpenLoop {
       isOver &&= schedule.nextMs === Number.POSITIVE_INFINITY;
     }
     if (isOver && this.pending === 0) this.onDone();
-    else setImmediate(this.onTurn);
+    else this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.restMs === undefined) setImmediate(this.onTurn);
+    else setTimeout(this.onTurn, this.restMs);
   }
 }
