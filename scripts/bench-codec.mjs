@@ -3,9 +3,10 @@
 // runs the benchmark. All of it goes to bench/node_modules, which git ignores. Needs `npm run build` before.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import "./install-peers.mjs";
 import { CodeGeneratorRequest, CodeGeneratorResponse, FileDescriptorSet } from "../dist/gen/descriptor/descriptor.js";
 import { toDescriptor } from "../dist/gen/descriptor/to-descriptor.js";
 import { link } from "../dist/gen/link.js";
@@ -52,7 +53,6 @@ function generateTsProto(protoFile) {
   run(process.execPath, [TSC, ...flags, join(peers, "ts-proto.ts")]);
 }
 
-if (!existsSync(PLUGIN)) run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: bench });
 mkdirSync(peers, { recursive: true });
 writeFileSync(join(peers, "package.json"), '{ "type": "module" }\n');
 const descriptors = describeManifest();

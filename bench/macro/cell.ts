@@ -56,7 +56,10 @@ export interface CellOptions {
 
 const SERVER = new URL("./server-process.js", import.meta.url);
 
-/** Measures a cell once. Rejects when a process fails or does not answer in time; leaves no process behind. */
+/**
+ * Measures a cell once. Rejects when a process fails or does not answer in time, or no call ended; leaves no
+ * process behind.
+ */
 export async function measureCell(
   { system, mode, variant, payloadBytes, outstanding }: Cell,
   { longestWarmupSeconds, seconds }: Pick<BenchOptions, "longestWarmupSeconds" | "seconds">,
@@ -76,6 +79,7 @@ export async function measureCell(
 /** The server's CPU and allocations are taken as rates over its own time, not as amounts. */
 function combine(measured: PairMeasurement<ServerReport, ClientResult>): Omit<Measurement, "offeredPerSecond"> {
   const { result, before, after, final } = measured;
+  if (result.calls === 0) throw new Error("no call ended in the window; a longer one is needed (--seconds)");
   const callsPerUs = result.calls / result.elapsedUs;
   return {
     callsPerSecond: callsPerUs * 1e6,

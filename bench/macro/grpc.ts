@@ -2,8 +2,7 @@
 // messages through protobufjs's compiled encoder and decoder. protobufjs reads 64-bit numbers as Long objects; they become
 // the bigints of the benchmark's message by their two halves, which costs next to nothing.
 
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import {
   Client,
   credentials,
@@ -13,6 +12,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
+import { locate } from "../lib/packages.js";
 import type { EchoMessage, EchoServer } from "./peer.js";
 
 /** The halves of a 64-bit number: what protobufjs takes, and what its Long is. */
@@ -102,12 +102,4 @@ export async function connectGrpc(address: string): Promise<Client> {
     );
   });
   return client;
-}
-
-/** Finds a file of this project from wherever this module runs: as a source, or compiled into a folder of its own. */
-function locate(path: string): string {
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    if (existsSync(join(folder, path))) return join(folder, path);
-  }
-  throw new Error(`${path} is in no folder above ${import.meta.dirname}`);
 }

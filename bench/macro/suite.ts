@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { integer, list, number, oneOf, readValues, runProgram } from "../lib/arguments.js";
 import { makeHeader } from "../lib/header.js";
 import { formatTargets, type Target } from "../lib/targets.js";
+import { installedVersions } from "./peers.js";
 import { formatReport, type Report } from "./report.js";
 import { runCells } from "./run.js";
 import { cellsOf, GROUPS, judge } from "./suite-plan.js";
@@ -20,6 +21,8 @@ const USAGE = `npm run bench:suite -- [options]
 /** What is written with `--json`. */
 interface SuiteReport extends Report {
   readonly targets: readonly Target[];
+  /** Of the systems that bench/package.json brings. */
+  readonly versions: { readonly [system: string]: string };
   /** What could not be measured. */
   readonly failures: readonly string[];
 }
@@ -39,7 +42,10 @@ async function run(args: readonly string[]): Promise<number> {
     rounds: integer("--rounds", values.rounds, 1, 1000),
   };
   const { rows, failures } = await runCells(cellsOf(groups), options);
-  const report: SuiteReport = { header: makeHeader("bench:suite", args), rows, targets: judge(groups, rows), failures };
+  const targets = judge(groups, rows);
+  const report: SuiteReport = {
+    ...{ header: makeHeader("bench:suite", args), versions: installedVersions(), rows, targets, failures },
+  };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   const troubles = failures.map((failure) => `not measured: ${failure}`);
   const lines = [...formatReport(report), "", ...formatTargets(report.targets), ...troubles];

@@ -3,10 +3,10 @@
 import { growth, type Memory } from "../lib/memory.js";
 import { measurePair, type PairMeasurement, type PairOptions } from "../lib/pair.js";
 import { cpuShare } from "../macro/messages.js";
-import type { System } from "../macro/peers.js";
 import type { Load } from "./background.js";
 import type { BesideResult, ServerReport, ThroughputResult } from "./messages.js";
 import type { StreamBenchOptions } from "./options.js";
+import type { StreamSystem } from "./peers.js";
 
 /** Which side sends a stream. */
 export const DIRECTIONS = ["server-stream", "client-stream"] as const;
@@ -17,7 +17,7 @@ export type Connection = "same" | "own";
 
 /** One stream, as fast as it goes. */
 export interface ThroughputCell {
-  readonly system: System;
+  readonly system: StreamSystem;
   readonly direction: Direction;
 }
 

@@ -1,9 +1,9 @@
 // The command line of the benchmark of streams.
 
 import { integer, list, number, oneOf, readValues } from "../lib/arguments.js";
-import { SYSTEMS, type System } from "../macro/peers.js";
 import { LOADS, type Load } from "./background.js";
 import { DIRECTIONS, type Direction } from "./cell.js";
+import { STREAM_SYSTEMS, type StreamSystem } from "./peers.js";
 
 /** What a run measures. */
 export interface StreamBenchOptions {
@@ -18,7 +18,7 @@ export interface StreamBenchOptions {
   /** Which side's streams are measured alone. */
   readonly directions: readonly Direction[];
   /** What their throughput is compared with. */
-  readonly peers: readonly System[];
+  readonly peers: readonly StreamSystem[];
   /** What is put beside small calls. */
   readonly loads: readonly Load[];
   readonly callsPerSecond: number;
@@ -75,4 +75,4 @@ export function parseOptions(args: readonly string[]): StreamBenchOptions {
   };
 }
 
-const PEERS = SYSTEMS.filter((system) => system !== "sluice");
+const PEERS = STREAM_SYSTEMS.filter((system) => system !== "sluice");

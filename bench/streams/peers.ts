@@ -1,15 +1,19 @@
 // The systems whose streams are compared, by name. Each is loaded only in the processes that run it.
 
-import type { System } from "../macro/peers.js";
 import type { StreamPeer } from "./peer.js";
 
-const loaders: { readonly [system in System]: () => Promise<StreamPeer> } = {
+/** Every system's name. */
+export const STREAM_SYSTEMS = ["sluice", "floor", "grpc-js"] as const;
+/** The name of a system, as `--peers` takes it and rows show it. */
+export type StreamSystem = (typeof STREAM_SYSTEMS)[number];
+
+const loaders: { readonly [system in StreamSystem]: () => Promise<StreamPeer> } = {
   sluice: async () => (await import("./sluice.js")).sluice,
   floor: async () => (await import("./floor.js")).floor,
   "grpc-js": async () => (await import("./grpc-js.js")).grpcJs,
 };
 
 /** Loads a system. */
-export async function loadStreamPeer(system: System): Promise<StreamPeer> {
+export async function loadStreamPeer(system: StreamSystem): Promise<StreamPeer> {
   return await loaders[system]();
 }

@@ -4,13 +4,12 @@
 import { MemoryWatch } from "../lib/memory.js";
 import { serveParent } from "../lib/pair.js";
 import { sample } from "../macro/messages.js";
-import type { System } from "../macro/peers.js";
 import type { ServerReport } from "./messages.js";
-import { loadStreamPeer } from "./peers.js";
+import { loadStreamPeer, type StreamSystem } from "./peers.js";
 import { Ends } from "./sequence.js";
 import { serveSluice } from "./sluice.js";
 
-const [system, bulkBytes] = process.argv.slice(2) as [System, string?];
+const [system, bulkBytes] = process.argv.slice(2) as [StreamSystem, string?];
 
 const ends = new Ends();
 const server =

@@ -5,18 +5,17 @@ import { within } from "../lib/bounded.js";
 import { awaitGo, tellParent } from "../lib/pair.js";
 import { warmUp } from "../lib/warm-up.js";
 import { sample } from "../macro/messages.js";
-import type { System } from "../macro/peers.js";
 import type { Direction } from "./cell.js";
 import type { ThroughputResult } from "./messages.js";
 import type { StreamClient } from "./peer.js";
-import { loadStreamPeer } from "./peers.js";
+import { loadStreamPeer, type StreamSystem } from "./peers.js";
 import { Ends } from "./sequence.js";
 
 const CONNECT_MS = 5000;
 const DRAIN_MS = 10_000;
 
 const [system, direction, warmup, window, address] = process.argv.slice(2) as [
-  System,
+  StreamSystem,
   Direction,
   string,
   string,

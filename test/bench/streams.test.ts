@@ -2,18 +2,20 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { SYSTEMS, type System } from "../../bench/macro/peers.js";
 import { LOADS, makeBackground } from "../../bench/streams/background.js";
 import { checkBulk, makeBulk } from "../../bench/streams/bulk.js";
 import type { StreamClient } from "../../bench/streams/peer.js";
-import { loadStreamPeer } from "../../bench/streams/peers.js";
+import { loadStreamPeer, STREAM_SYSTEMS, type StreamSystem } from "../../bench/streams/peers.js";
 import { Ends, Sink, Source } from "../../bench/streams/sequence.js";
 import { connectSluice, type SluiceClient, serveSluice } from "../../bench/streams/sluice.js";
 import { SmallCalls } from "../../bench/streams/small-calls.js";
 
 const BULK_BYTES = 3_000_000;
 
-async function withClient(system: System, use: (client: StreamClient, served: Ends) => Promise<void>): Promise<void> {
+async function withClient(
+  system: StreamSystem,
+  use: (client: StreamClient, served: Ends) => Promise<void>,
+): Promise<void> {
   const served = new Ends();
   const peer = await loadStreamPeer(system);
   const server = await peer.serve(served);
@@ -36,7 +38,7 @@ async function withSluice(use: (client: SluiceClient, served: Ends) => Promise<v
   }
 }
 
-describe.each(SYSTEMS)("%s", (system) => {
+describe.each(STREAM_SYSTEMS)("%s", (system) => {
   it("carries streams of the server, one after the other", async () => {
     await withClient(system, async (client) => {
       for (const count of [1, 5000]) {
