@@ -59,5 +59,5 @@ export { createServer, Server, type ServerEvents, type ServerStats } from "./ser
 export type { Clock, Random, TimerHandle } from "./transport/clock.js";
 export { Counters } from "./transport/hooks.js";
 export type { Lease } from "./transport/leases.js";
-export type { Address, Dialing, Listener, Network, Pipe, PipeSink } from "./transport/pipe.js";
+export type { Address, Dialing, Listener, ListenOptions, Network, Pipe, PipeSink } from "./transport/pipe.js";
 export { type ConnectionLimits, LIMITS } from "./transport/settings.js";

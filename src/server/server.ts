@@ -14,7 +14,7 @@ import { TaskPool } from "../flow/task-pool.js";
 import { AGENT } from "../transport/agent.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
 import type { OutgoingCall } from "../transport/outgoing-call.js";
-import { formatAddress, type Listener, type Pipe, parseAddress } from "../transport/pipe.js";
+import { formatAddress, type Listener, type ListenOptions, type Pipe, parseAddress } from "../transport/pipe.js";
 import { Session, type SessionOwner, Side } from "../transport/session.js";
 import { type TimerWheel, wheelOf } from "../transport/timers.js";
 import { Aging } from "./aging.js";
@@ -99,11 +99,12 @@ export class Server extends EventEmitter<ServerEvents> implements SessionOwner {
 
   /**
    * Listens on `tcp://host:port` or `unix:/path`; several calls listen on several addresses. Resolves with the address as
-   * bound, with the real port where 0 was asked for. Rejects with an `RpcError` that names the address.
+   * bound, with the real port where 0 was asked for. In a worker process of node:cluster the port is shared with the other
+   * workers. Rejects with an `RpcError` that names the address.
    */
-  async listen(address: string): Promise<string> {
+  async listen(address: string, options: ListenOptions = {}): Promise<string> {
     if (this.closing !== undefined) throw localError(Code.UNAVAILABLE, "the server is closed", "never");
-    const listener = await this.options.network.listen(parseAddress(address), (pipe) => this.accept(pipe));
+    const listener = await this.options.network.listen(parseAddress(address), (pipe) => this.accept(pipe), options);
     if (this.closing !== undefined) {
       await listener.close();
       throw localError(Code.UNAVAILABLE, "the server is closed", "never");

@@ -57,11 +57,20 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** How to listen. */
+export interface ListenOptions {
+  /**
+   * True: other processes may listen on the same TCP port in the same way, and the kernel gives each connection to one of them
+   * (SO_REUSEPORT). For Node >= 23.1, or 22 from 22.12 on, on Linux, FreeBSD, DragonFlyBSD, Solaris and AIX. Default false.
+   */
+  readonly reusePort?: boolean;
+}
+
 /** Makes pipes. */
 export interface Network {
   dial(address: Address): Dialing;
-  /** Rejects with an error that names the address. */
-  listen(address: Address, onPipe: (pipe: Pipe) => void): Promise<Listener>;
+  /** Rejects with an error that names the address. Networks that know no ports ignore the options. */
+  listen(address: Address, onPipe: (pipe: Pipe) => void, options?: ListenOptions): Promise<Listener>;
 }
 
 /** `tcp://host:port`, `unix:/path` or `memory:name`, as {@link formatAddress} writes it. Throws `RpcError` INVALID_ARGUMENT. */

@@ -8,6 +8,7 @@ import {
   type Dialing,
   formatAddress,
   type Listener,
+  type ListenOptions,
   type Network,
   type Pipe,
   type PipeSink,
@@ -109,11 +110,12 @@ export const socketNetwork: Network = {
     return { pipe, cancel: () => socket.destroy() };
   },
 
-  async listen(address: Address, onPipe: (pipe: Pipe) => void): Promise<Listener> {
+  async listen(address: Address, onPipe: (pipe: Pipe) => void, options: ListenOptions = {}): Promise<Listener> {
+    checkReusePort(address, options);
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       onPipe(new SocketPipe(socket, address.kind === "unix" ? "unix:" : peerOf(socket)));
     });
-    await bind(server, address);
+    await bind(server, address, options);
     server.on("error", () => {
       // An accept that failed (out of file descriptors, say) costs that connection, never the server.
     });
@@ -129,23 +131,37 @@ export const socketNetwork: Network = {
   },
 };
 
-async function bind(server: net.Server, address: Address): Promise<void> {
+/** What this process and address cannot do is said before Node ignores it, as old versions would. */
+function checkReusePort(address: Address, { reusePort = false }: ListenOptions): void {
+  if (!reusePort) return;
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const isKnown = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+  const flaw =
+    address.kind === "unix"
+      ? "reusePort is for TCP ports: leave it out"
+      : `reusePort needs Node 22.12 or later (23.1 in version 23), and this is ${process.versions.node}: share the port by node:cluster instead, which \`runCluster\` of sluice/cluster does without it`;
+  if (address.kind === "unix" || !isKnown) throw listenError(address, new Error(flaw));
+}
+
+async function bind(server: net.Server, address: Address, options: ListenOptions): Promise<void> {
   try {
-    await listenOnce(server, address);
+    await listenOnce(server, address, options);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (address.kind !== "unix" || code !== "EADDRINUSE") throw listenError(address, error);
     // Only a socket that nobody listens on is removed: a path given by mistake may name a file that matters.
     if (!(await lstat(address.path)).isSocket() || (await isAlive(address))) throw listenError(address, error);
     await unlink(address.path);
-    await listenOnce(server, address);
+    await listenOnce(server, address, options);
   }
 }
 
-function listenOnce(server: net.Server, address: Address): Promise<void> {
+function listenOnce(server: net.Server, address: Address, { reusePort = false }: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ ...target(address), backlog: BACKLOG }, () => {
+    // Node 20 and its types do not know the option; an object of its own is not checked for it.
+    const how = { ...target(address), backlog: BACKLOG, ...(reusePort ? { reusePort } : {}) };
+    server.listen(how, () => {
       server.off("error", reject);
       resolve();
     });
