@@ -13,6 +13,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^sluice\/admin$/, replacement: source("ops/admin.ts") },
       { find: /^sluice\/queue$/, replacement: source("queue.ts") },
       { find: /^sluice\/worker$/, replacement: source("worker.ts") },
+      { find: /^sluice\/cluster$/, replacement: source("cluster.ts") },
       { find: /^sluice\/testing$/, replacement: source("testing.ts") },
     ],
   },

@@ -11,16 +11,16 @@ const build = join(root, "build/e2e");
 const START_TIMEOUT_MS = 10_000;
 
 /**
- * Compiles the programs of these tests into `build/<folder>`, which is a package of its own, so that nothing else that builds
- * gets in its way; returns where that is.
+ * Compiles the programs of tests, those in `from`, into `build/<folder>`, which is a package of its own, so that nothing else
+ * that builds gets in its way; returns where that is.
  */
-export function compilePrograms(folder: string): string {
+export function compilePrograms(folder: string, from: string = import.meta.dirname): string {
   const into = join(root, "build", folder);
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const args = [tsc, "-p", import.meta.dirname, "--outDir", into];
+  const args = [tsc, "-p", from, "--outDir", into];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`the programs do not compile:\n${stdout}`);
-  const exports = { ".": "./src/index.js", "./runtime": "./src/runtime.js" };
+  const exports = { ".": "./src/index.js", "./runtime": "./src/runtime.js", "./cluster": "./src/cluster.js" };
   writeFileSync(join(into, "package.json"), JSON.stringify({ name: "sluice", type: "module", exports }));
   return into;
 }

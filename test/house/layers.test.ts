@@ -25,6 +25,8 @@ const allowed: Record<string, readonly string[]> = {
   worker: ["call", "flow", "transport", "codec"],
   standard: ["runtime.ts", "server", "call", "flow", "transport", "codec"],
   ops: ["runtime.ts", "client", "server", "call", "flow", "transport", "codec"],
+  "cluster.ts": ["cluster", "codec"],
+  cluster: ["ops", "client", "server", "flow", "transport", "codec"],
   cli: ["ops", "queue.ts", "gen", "client", "server", "call", "flow", "transport", "codec"],
 };
 
