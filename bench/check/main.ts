@@ -53,6 +53,11 @@ function checkoutsOf(folders: readonly string[]): [Checkout, Checkout] {
   ];
 }
 
+/** A measurement that is interrupted ends its processes. */
+function endOn(signals: readonly NodeJS.Signals[]): void {
+  for (const signal of signals) process.once(signal, () => process.exit(1));
+}
+
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args);
   const [a, b] = checkoutsOf(positionals);
@@ -67,6 +72,7 @@ async function run(args: readonly string[]): Promise<number> {
     outstanding.map((calls) => ({ payloadBytes, outstanding: calls })),
   );
   if (works.length === 0) throw new UsageError("nothing to measure: name a payload and a number of calls in flight");
+  endOn(["SIGINT", "SIGTERM", "SIGHUP"]);
   for (const checkout of [a, b]) prepare(checkout);
   const cells = works.flatMap((work) => [a, b].map((checkout) => ({ checkout, work })));
   const measurements = await measureInRounds(cells, rounds, async ({ checkout, work }, at) => {

@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type MessageType, Writer } from "sluice/runtime";
 import { Nested, type NestedInit, Small, type SmallInit } from "../gen/bench/v1/codec.js";
+import { makeHeader } from "../lib/header.js";
 import { loadPeers, type Peer, type PeerCodec } from "./peers.js";
 
 /** Shorter than the time slices of a busy machine, so that many cells run undisturbed. */
@@ -121,5 +122,7 @@ function report(): void {
     });
     console.log(`${`${ours.message} ${ours.operation}`.padEnd(15)} ${texts.join("").trimEnd()}`);
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, undefined, 2)}\n`);
+  // One process, on whichever core it gets.
+  const header = { ...makeHeader("bench:codec", process.argv.slice(2)), pinned: false };
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ header, rows }, undefined, 2)}\n`);
 }

@@ -23,7 +23,7 @@ interface Block {
 const BLOCKS: readonly Block[] = [
   { mark: "bench", files: ["suite", "unary-100"], lines: callLines },
   { mark: "bench-scenarios", files: ["scenarios"], lines: scenarioLines },
-  { mark: "bench-density", files: ["density"], lines: targetLines },
+  { mark: "bench-density", files: ["density"], lines: densityLines },
   { mark: "bench-streams", files: ["streams"], lines: streamLines },
   { mark: "bench-overload", files: ["overload"], lines: overloadLines },
   { mark: "bench-pool-cost", files: ["pool-cost"], lines: costLines },
@@ -81,7 +81,13 @@ function table(titles: readonly string[], rows: readonly (readonly (string | num
 
 const times = (p50Us: number, p99Us: number): string => `${formatMicroseconds(p50Us)}, ${formatMicroseconds(p99Us)}`;
 
-function callLines({ rows }: { readonly rows: readonly SuiteRow[] }, targets: readonly Target[]): string[] {
+/** Unary calls: rows, and what could not be measured. */
+interface Calls {
+  readonly rows: readonly SuiteRow[];
+  readonly failures?: readonly string[];
+}
+
+function callLines({ rows, failures = [] }: Calls, targets: readonly Target[]): string[] {
   const closed = rows.filter(({ openLoop }) => openLoop !== true);
   const open = rows.filter(({ openLoop }) => openLoop === true);
   const payloads = [...new Set(closed.map(({ payloadBytes }) => payloadBytes))];
@@ -94,6 +100,7 @@ function callLines({ rows }: { readonly rows: readonly SuiteRow[] }, targets: re
     ...payloads.flatMap((bytes) => ["", ...payloadLines(closed.filter(({ payloadBytes }) => payloadBytes === bytes))]),
     ...(open.length > 0 ? ["", ...openLines(open)] : []),
     ...(targets.length > 0 ? ["", ...targetLines(undefined, targets)] : []),
+    ...(failures.length > 0 ? ["", `Not measured: ${failures.join("; ")}.`] : []),
   ];
 }
 
@@ -147,17 +154,62 @@ function scenarioLines({ scale, pooledNeedsPerPeer, rows }: ScenariosReport, tar
   const { peers, offeredPerSecond } = scale;
   return [
     `One client of ${peers} servers, each of which answers after some milliseconds; ${formatCount(offeredPerSecond)} calls a second are due, whatever becomes of them.`,
-    `${pooledNeedsPerPeer == null ? "The pooled mode never had connections enough." : `The pooled mode needs ${pooledNeedsPerPeer * peers} connections.`} Times are counted from the moment at which a call was due.`,
+    `${pooledNeedsPerPeer == null ? "The pooled mode never had connections enough." : `The pooled mode needs ${pooledNeedsPerPeer * peers} connections.`} Carried is the share of calls`,
+    "that were answered in time; times are counted from the moment at which a call was due. Before, during and after what goes wrong:",
     "",
     ...table(
-      ["scenario", "mode", "connections", "phase", "carried", "p50, p99"],
-      rows.flatMap(({ disturbance, mode, connections, phases }) =>
-        phases.map((each) => [
-          ...[disturbance, mode, connections, each.phase, formatShare(each.carriedShare)],
-          times((each.p50Ms ?? Number.NaN) * 1000, (each.p99Ms ?? Number.NaN) * 1000),
-        ]),
-      ),
+      ["scenario", "mode", "connections", "carried", "p99"],
+      rows.map(({ disturbance, mode, connections, phases }) => [
+        ...[disturbance, mode, connections],
+        phases.map((each) => formatShare(each.carriedShare)).join(", "),
+        phases.map((each) => formatMs(each.p99Ms)).join(", "),
+      ]),
     ),
+    "",
+    ...targetLines(undefined, targets),
+  ];
+}
+
+/** A time that never came is null in a file. */
+function formatMs(ms: number | null): string {
+  return ms === null ? "never" : formatMicroseconds(ms * 1000);
+}
+
+/** What is told of the benchmark of many connections. */
+interface Density {
+  readonly connections: number;
+  readonly idleSeconds: number;
+  readonly rows: readonly {
+    readonly system: string;
+    readonly rssBytesEach: number;
+    readonly heapBytesEach: number;
+    readonly cpu: number;
+  }[];
+  readonly push?: {
+    readonly perSecond: number;
+    readonly active: number;
+    readonly p50Ms: number;
+    readonly p99Ms: number;
+    readonly longestDelayMs: number;
+  };
+}
+
+function densityLines({ connections, idleSeconds, rows, push }: Density, targets: readonly Target[]): string[] {
+  return [
+    `A server with ${connections} connections that have been idle for ${idleSeconds} s, Sluice's with heartbeats: memory for each, without garbage, and CPU.`,
+    "",
+    ...table(
+      ["server", "resident set, each", "heap, each", "of a core"],
+      rows.map(({ system, rssBytesEach, heapBytesEach, cpu }) => [
+        ...[system, formatBytes(rssBytesEach), formatBytes(heapBytesEach), formatShare(cpu)],
+      ]),
+    ),
+    ...(push === undefined
+      ? []
+      : [
+          "",
+          `Then ${formatCount(push.perSecond)} messages a second are pushed to ${push.active} of them: p50 and p99 ${times(push.p50Ms * 1000, push.p99Ms * 1000)} from when each was due; the event loop's longest delay was ${formatMicroseconds(push.longestDelayMs * 1000)}.`,
+        ]),
     "",
     ...targetLines(undefined, targets),
   ];

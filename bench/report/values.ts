@@ -5,14 +5,15 @@ import { formatCount, formatDigits, formatMicroseconds } from "../lib/table.js";
 import { isObject, type Json, type JsonObject } from "./results.js";
 
 /** Field names that are shares, although they do not end in `Share`. */
-const SHARES = new Set(["spread", "cost", "success", "clientCpu", "serverCpu", "refusalCost", "cpuShare"]);
+const SHARES = new Set(["spread", "cost", "success", "cpu", "clientCpu", "serverCpu", "refusalCost", "share"]);
 
 const UNITS: readonly (readonly [end: RegExp, format: (value: number) => string])[] = [
-  [/PerSecond$/, (value) => `${formatCount(value)}/s`],
+  [/^bytesPerSecond$|BytesPerSecond$/, (value) => `${formatBytes(value)}/s`],
+  [/(^p|P)erSecond$/, (value) => `${formatCount(value)}/s`],
   [/(Us|UsPer[A-Z]\w*)$/, (value) => formatMicroseconds(value)],
   [/(^ms|Ms)$/, (value) => formatMicroseconds(value * 1000)],
   [/(^ns|Ns)$/, (value) => formatNanoseconds(value)],
-  [/(^bytes|Bytes)(PerCall)?$/, (value) => formatBytes(value)],
+  [/(^bytes|Bytes)(PerCall|Each)?$/, (value) => formatBytes(value)],
   [/MiB$/, (value) => `${formatDigits(value, 3)} MiB`],
   [/Share$/, (value) => formatShare(value)],
 ];

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { drawBars } from "../../bench/lib/bars.js";
+import { makeHeader } from "../../bench/lib/header.js";
 import { makeOutputs, staleOutputs } from "../../bench/report/outputs.js";
 import { renderPage } from "../../bench/report/page.js";
 import { drawPictures } from "../../bench/report/pictures.js";
@@ -84,6 +85,42 @@ describe("README", () => {
     expect(text).toContain("| slow | never | at most 2.00 | met |");
   });
 
+  it("shows each scenario in a line, with what came before and after", () => {
+    const phase = (name: string, carriedShare: number, p99Ms: number | null) => ({
+      phase: name,
+      carriedShare,
+      p50Ms: 1,
+      p99Ms,
+    });
+    const rows = [
+      {
+        disturbance: "jitter",
+        mode: "pooled",
+        connections: 7,
+        phases: [phase("calm", 1, 2.5), phase("disturbed", 0.5, null)],
+      },
+    ];
+    const scale = { peers: 20, offeredPerSecond: 2_000 };
+    const part = "<!-- bench-scenarios -->\n<!-- /bench-scenarios -->";
+    const text = renderReadme(part, [result("scenarios", { rows, scale, pooledNeedsPerPeer: 3, targets: [] })]);
+    expect(text).toContain("| jitter | pooled | 7 | 100.0%, 50.0% | 2.50 ms, never |");
+    expect(text).toContain("The pooled mode needs 60 connections.");
+    expect(renderReadme(part, [result("scenarios", { rows, scale, targets: [] })])).toContain(
+      "never had connections enough",
+    );
+  });
+
+  it("shows many connections, idle and pushed to", () => {
+    const rows = [{ system: "floor", rssBytesEach: 7_800, heapBytesEach: 1_100.4, cpu: 0.012 }];
+    const push = { perSecond: 20_000, active: 950, p50Ms: 1, p99Ms: 12, longestDelayMs: 33 };
+    const part = "<!-- bench-density -->\n<!-- /bench-density -->";
+    const file = { connections: 19_000, idleSeconds: 60, rows, targets: [] };
+    const text = renderReadme(part, [result("density", { ...file, push })]);
+    expect(text).toContain("| floor | 7800 B | 1100 B | 1.20% |");
+    expect(text).toContain("20.0 k messages a second are pushed to 950 of them: p50 and p99 1.00 ms, 12.0 ms");
+    expect(renderReadme(part, [result("density", file)])).not.toContain("pushed");
+  });
+
   it("has an empty part where there is no file, and must have a part where there is one", () => {
     expect(renderReadme(marked, [])).toBe("a\n<!-- bench -->\n\n<!-- /bench -->\nb\n");
     expect(() => renderReadme("a", [result("unary-100", { rows: [] })])).toThrow("<!-- bench -->");
@@ -158,6 +195,12 @@ describe("pictures", () => {
     const steps = widths.slice(1).map((width, at) => width - widths[at]!);
     expect(Math.max(...steps) - Math.min(...steps)).toBeLessThanOrEqual(2);
   });
+});
+
+it("says with which versions a file was made", () => {
+  const { versions } = makeHeader("bench:x", []);
+  expect(versions).toMatchObject({ sluice: expect.any(String), "@grpc/grpc-js": expect.any(String) });
+  expect(renderPage([result("x", { header: { ...header, versions: { sluice: "9.8.7" } } })])).toContain("sluice 9.8.7");
 });
 
 it("shows values in the units that their names end in", () => {
