@@ -31,6 +31,8 @@ const SLACK_MS = 20;
 const UNMEASURED_MS = 100;
 /** A call may wait so much longer than it may: a timer that is 20 ms late waits for the sockets to be read, and a turn may hold what was not measured. */
 const LATE_MS = 140;
+/** Tokens are counted by the time at which a turn began: so much later a handler may start, and the next token comes as much sooner. */
+const TURN_MS = 5;
 /** Of so many turns a lane that is not the most urgent has one. */
 const LANE_TURN = 32;
 /** Of so many turns the backlogs of connections that call much have one. */
@@ -242,7 +244,8 @@ class GateWatch {
     if (call.deadline <= this.nowMs - (wait === undefined ? UNMEASURED_MS : 0))
       this.say("a handler starts after its call's deadline");
     this.fill(false);
-    if (policy.rate !== undefined && --this.tokens < -0.01) this.say(`a handler starts beyond ${policy.rate} a second`);
+    if (policy.rate !== undefined && --this.tokens < -0.01 - (policy.rate * TURN_MS) / 1_000)
+      this.say(`a handler starts beyond ${policy.rate} a second`);
     if (wait === undefined) {
       this.came++;
       return;

@@ -13,11 +13,18 @@ import { Dice } from "./dice.js";
 import { StrikeLog } from "./faults.js";
 import type { Host } from "./host.js";
 import { Injector } from "./injector.js";
-import { CANCELLED_WITHIN_MS, type CallRecord, type Evidence, findFaults, RECOVERY_MS } from "./invariants.js";
+import {
+  afterStalls,
+  CANCELLED_WITHIN_MS,
+  type CallRecord,
+  type Evidence,
+  findFaults,
+  RECOVERY_MS,
+} from "./invariants.js";
 import { isMillMethod } from "./mill.js";
 import { FaultyNetwork } from "./network.js";
 import { findPoolFaults, type PoolCounts, PoolCoverage, poolEndOf } from "./pool-coverage.js";
-import { drawStrains, MIN_FLOOD, type Pressure, type StrainPlan } from "./pressures.js";
+import { drawStrains, type FloodPlan, MIN_FLOOD, type Pressure, type StrainPlan } from "./pressures.js";
 import { findLeftovers, hasTimersLeft } from "./quiet.js";
 import {
   type CallPlan,
@@ -366,8 +373,14 @@ class Run {
   /** True if the event loop of a server may have been held between two times: then any call may have to wait for a turn. */
   private wasComputing(fromMs: number, untilMs: number): boolean {
     return this.strains.floods.some(
-      ({ computes, atMs, untilMs: lastMs }) => computes && atMs <= untilMs && lastMs + COMPUTED_MS >= fromMs,
+      (flood) => flood.computes && flood.atMs <= untilMs && this.lastsUntil(flood) + COMPUTED_MS >= fromMs,
     );
+  }
+
+  /** When the last call of a flood has been made and has arrived: its client or its server may be stalled when it is due. */
+  private lastsUntil({ client, untilMs }: FloodPlan): number {
+    const madeMs = afterStalls(untilMs, this.clients[client]!.host.stalls);
+    return Math.max(...this.servers.map(({ host }) => afterStalls(madeMs, host.stalls)));
   }
 
   /** What strained the method of a call while it was under way, at any server that it may have gone to. */
