@@ -19,9 +19,14 @@ export class AllocationCount {
 
   /** Ends the count: bytes a microsecond. */
   stop(): number {
-    const used = usedHeap();
     const elapsedUs = (performance.now() - this.startedAt) * 1000;
-    return allocatedBytes(this.usedAtStart, this.profiler.stop().statistics, used) / elapsedUs;
+    return this.stopBytes() / elapsedUs;
+  }
+
+  /** Ends the count: bytes. */
+  stopBytes(): number {
+    const used = usedHeap();
+    return allocatedBytes(this.usedAtStart, this.profiler.stop().statistics, used);
   }
 }
 

@@ -35,6 +35,8 @@ export interface Measurement {
   readonly serverAllocatedBytesPerCall: number;
   /** The heap that a decoded reply takes, as the client gets it; 0 in an open loop. */
   readonly decodedBytes: number;
+  /** What the client's load itself allocates for a call; 0 in an open loop. */
+  readonly loadBytes: number;
   /** Resident sets at the end of the window. */
   readonly clientRssBytes: number;
   readonly serverRssBytes: number;
@@ -91,6 +93,7 @@ function combine(measured: PairMeasurement<ServerReport, ClientResult>): Omit<Me
     clientAllocatedBytesPerCall: result.allocatedBytesPerUs / result.callsPerUsWhileCounting,
     serverAllocatedBytesPerCall: final.allocatedBytesPerUs / result.callsPerUsWhileCounting,
     decodedBytes: result.decodedBytes,
+    loadBytes: result.loadBytes,
     clientRssBytes: result.rssBytes,
     serverRssBytes: after.rssBytes,
     connections: after.connections.peak,

@@ -58,6 +58,8 @@ export interface ClientResult {
   readonly callsPerUsWhileCounting: number;
   /** Bytes of heap that one decoded reply takes; 0 in an open loop. */
   readonly decodedBytes: number;
+  /** Bytes of heap that the load itself allocates for a call; 0 in an open loop. */
+  readonly loadBytes: number;
   /** How late calls of an open loop were made, p99; 0 in a closed loop. */
   readonly lateP99Us: number;
 }

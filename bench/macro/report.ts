@@ -41,6 +41,7 @@ export interface Row extends Cell {
   readonly clientAllocatedBytesPerCall: number;
   readonly serverAllocatedBytesPerCall: number;
   readonly decodedBytes: number;
+  readonly loadBytes: number;
   /** Resident sets, in MiB. */
   readonly clientRssMiB: number;
   readonly serverRssMiB: number;
@@ -74,6 +75,7 @@ export function makeRow(cell: Cell, measurements: readonly Measurement[]): Row {
     clientAllocatedBytesPerCall: middle((m) => m.clientAllocatedBytesPerCall),
     serverAllocatedBytesPerCall: middle((m) => m.serverAllocatedBytesPerCall),
     decodedBytes: middle((m) => m.decodedBytes),
+    loadBytes: middle((m) => m.loadBytes),
     clientRssMiB: middle((m) => m.clientRssBytes / MEBIBYTE),
     serverRssMiB: middle((m) => m.serverRssBytes / MEBIBYTE),
   };
@@ -93,6 +95,7 @@ const COLUMNS: readonly Column[] = [
   { title: "bytes/call: client" },
   { title: "server" },
   { title: "decoded" },
+  { title: "load" },
   { title: "RSS MiB: client" },
   { title: "server" },
   { title: "connections" },
@@ -167,6 +170,7 @@ function formatRow(row: Row, group: readonly Row[]): string[] {
     formatDigits(row.clientAllocatedBytesPerCall, 3),
     formatDigits(row.serverAllocatedBytesPerCall, 3),
     formatDigits(row.decodedBytes, 3),
+    formatDigits(row.loadBytes, 3),
     row.clientRssMiB.toFixed(0),
     row.serverRssMiB.toFixed(0),
     String(row.connections),

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Load } from "../../bench/macro/load.js";
+import { loadCost } from "../../bench/macro/load-cost.js";
 import { OpenLoad } from "../../bench/macro/open-load.js";
 import type { EchoMessage } from "../../bench/macro/peer.js";
 
@@ -71,5 +72,13 @@ describe("OpenLoad", () => {
     for (const answer of answers) answer();
     await stopped;
     expect(load.completed).toBe(1025);
+  });
+});
+
+describe("loadCost", () => {
+  it("is what the load allocates for a call that costs nothing", async () => {
+    const bytes = await loadCost(100, 64);
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(2000);
   });
 });

@@ -9,9 +9,9 @@ import { cellsOf, GROUPS, judge } from "../../bench/macro/suite-plan.js";
 
 const PLAIN: Measurement = {
   ...{ callsPerSecond: 1000, offeredPerSecond: 0, p50Us: 10, p99Us: 20, lateP99Us: 0, clientCpuUsPerCall: 1 },
-  ...{ serverCpuUsPerCall: 1, clientAllocatedBytesPerCall: 800, serverAllocatedBytesPerCall: 700, decodedBytes: 200 },
+  ...{ serverCpuUsPerCall: 1, clientAllocatedBytesPerCall: 900, serverAllocatedBytesPerCall: 800, decodedBytes: 200 },
   ...{ clientRssBytes: 2 ** 26, serverRssBytes: 2 ** 25, connections: 1, connectionsOpened: 1, errors: 0 },
-  firstError: undefined,
+  ...{ firstError: undefined, loadBytes: 100 },
 };
 
 const SMALL: Pick<Cell, "payloadBytes" | "outstanding" | "share"> = { payloadBytes: 100, outstanding: 64, share: 0 };
@@ -57,8 +57,8 @@ describe("judge", () => {
     expect(met([beyond, floor, grpc], "x64")).toEqual([true, false, false, false]);
   });
 
-  it("counts allocations beyond the decoded message", () => {
-    const over = { clientAllocatedBytesPerCall: 801 };
+  it("counts allocations beyond the decoded message, the client's beyond the load's own too", () => {
+    const over = { clientAllocatedBytesPerCall: 901 };
     expect(met([row({}, {})], "allocation")).toEqual([true, true]);
     expect(met([row({}, over)], "allocation")).toEqual([false, true]);
   });
