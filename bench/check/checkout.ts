@@ -58,6 +58,8 @@ export function commitOf({ folder }: Checkout): string {
 /** Measures once, in processes of its own. Throws if that takes too long, or if a call fails. */
 export async function measureOnce({ name, folder }: Checkout, work: Work, times: Times): Promise<Row> {
   const results = mkdtempSync(join(tmpdir(), "sluice-check-"));
+  const clean = (): void => rmSync(results, { recursive: true, force: true });
+  process.once("exit", clean);
   try {
     const file = join(results, "rows.json");
     const code = await runBenchmark(folder, [...argumentsOf(work, times), "--json", file], times);
@@ -66,7 +68,8 @@ export async function measureOnce({ name, folder }: Checkout, work: Work, times:
     if (row === undefined || row.errors > 0) throw new Error(`${name}: ${row?.errors ?? "all"} calls failed`);
     return row;
   } finally {
-    rmSync(results, { recursive: true });
+    process.off("exit", clean);
+    clean();
   }
 }
 
@@ -100,10 +103,10 @@ async function runBenchmark(folder: string, args: readonly string[], times: Time
 }
 
 function isBuilt(folder: string): boolean {
-  const built = join(folder, PROGRAM);
-  if (!existsSync(built) || !existsSync(join(folder, "dist/index.js"))) return false;
-  const builtAt = Math.min(statSync(built).mtimeMs, statSync(join(folder, "dist/index.js")).mtimeMs);
-  return ["src", "bench"].every((part) => newest(join(folder, part)) <= builtAt);
+  const [program, library] = [PROGRAM, "dist/index.js"].map((path) => join(folder, path)) as [string, string];
+  if (!existsSync(program) || !existsSync(library)) return false;
+  const isNewer = (part: string, built: string): boolean => newest(join(folder, part)) > statSync(built).mtimeMs;
+  return !isNewer("src", library) && !isNewer("bench", program);
 }
 
 /** When the newest source in a folder was changed. */
