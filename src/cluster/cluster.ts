@@ -8,6 +8,8 @@ import { Code, localError } from "../codec/status.js";
 import type { StatsInit } from "../ops/admin.js";
 import { serveView } from "../ops/admin-desk.js";
 import { createServer, type Server } from "../server/server.js";
+import { parseAddress } from "../transport/pipe.js";
+import { socketNetwork } from "../transport/socket.js";
 import { ClusterView } from "./cluster-view.js";
 import { Member, type WorkerState } from "./member.js";
 import type { ResolvedClusterOptions } from "./options.js";
@@ -82,6 +84,7 @@ export class Cluster extends EventEmitter<ClusterEvents> {
     if (this.options.signals) this.listenToSignals();
     const [first, ...others] = this.slots as readonly [Slot, ...Slot[]];
     try {
+      await removeDeadSockets(this.options.listen);
       const admin: string[] = [];
       for (const address of this.options.admin) admin.push(await this.admin.listen(address));
       this.adminAddresses = admin;
@@ -229,5 +232,17 @@ export class Cluster extends EventEmitter<ClusterEvents> {
       this.on("exit", check);
       check();
     });
+  }
+}
+
+/**
+ * Removes Unix sockets that a process left behind when it was killed: a worker that did so could not listen there as the
+ * others do, because node:cluster takes each attempt of a worker to listen on an address for another server's.
+ */
+async function removeDeadSockets(addresses: readonly string[]): Promise<void> {
+  for (const address of addresses.map(parseAddress)) {
+    if (address.kind !== "unix") continue;
+    const listener = await socketNetwork.listen(address, (pipe) => pipe.destroy());
+    await listener.close();
   }
 }

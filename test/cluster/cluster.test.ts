@@ -118,12 +118,17 @@ describe("the workers", () => {
     expect(cluster.reports).toContainEqual({ type: "exit", pid, how: "code 0" });
   });
 
-  it("end with a primary process that is killed", async () => {
-    const cluster = await start({});
+  it("end with a primary process that is killed, and what it leaves is in nobody's way", async () => {
+    const listen = `unix:${join(tmpdir(), `sluice-cluster-${process.pid}.sock`)}`;
+    const cluster = await start({ listen });
     const pids = pidsOf(await callers(cluster, 4));
     expect(pids).toHaveLength(2);
     cluster.signal("SIGKILL");
     await until("the workers are gone", () => !pids.some(isAlive), 5_000);
+    const next = await start({ listen });
+    expect(pidsOf(await callers(next, 4))).toHaveLength(2);
+    next.signal("SIGTERM");
+    expect(await next.ended()).toBe(0);
   });
 });
 

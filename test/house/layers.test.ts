@@ -94,6 +94,11 @@ test("whoever does not import sluice/queue does not load a store for queues", ()
   ]);
 });
 
+test("whoever does not import sluice/cluster does not load node:cluster", () => {
+  const users = files.filter((file) => imports(file).includes("node:cluster"));
+  expect(users.filter((file) => !/^cluster(\/|\.ts$)/.test(file))).toEqual([]);
+});
+
 test("sockets are named in one file", () => {
   const users = files.filter((file) =>
     imports(file).some((specifier) => /^node:(net|tls|http|https|dgram)$/.test(specifier)),
