@@ -1,5 +1,7 @@
-// How long the event loop was held up, and by collections of garbage among other things.
+// How long the event loop was held up, by collections of garbage among other things, and how long this thread waited while
+// others had its core: where that is much, the machine was not quiet and the rest says little.
 
+import { readFileSync } from "node:fs";
 import {
   constants,
   type IntervalHistogram,
@@ -17,6 +19,9 @@ interface CollectionEntry extends PerformanceEntry {
 export class EventLoopWatch {
   majorCollections = 0;
   longestCollectionMs = 0;
+  /** What this thread was ready to run for while its core was taken, in milliseconds; known when stopped, 0 where Linux does not say. */
+  waitedForCoreMs = 0;
+  private readonly waitedBefore = readWaitedMs();
   private readonly histogram: IntervalHistogram;
   private readonly observer: PerformanceObserver;
 
@@ -34,6 +39,7 @@ export class EventLoopWatch {
   }
 
   stop(): void {
+    this.waitedForCoreMs = readWaitedMs() - this.waitedBefore;
     this.histogram.disable();
     this.observer.disconnect();
   }
@@ -50,5 +56,14 @@ export class EventLoopWatch {
 
   get longestMs(): number {
     return this.histogram.count === 0 ? 0 : this.histogram.max / 1e6;
+  }
+}
+
+/** Since this thread began: the second number of Linux's `schedstat`. */
+function readWaitedMs(): number {
+  try {
+    return Number(readFileSync("/proc/self/schedstat", "latin1").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
   }
 }

@@ -40,6 +40,8 @@ export interface PushReport {
   /** Collections of the old generation, and the longest pause of any. */
   readonly majorCollections: number;
   readonly longestCollectionMs: number;
+  /** How long the server was ready to run while others had its core. */
+  readonly waitedForCoreMs: number;
   /** The used heap after a collection, at its time since the first. */
   readonly heap: readonly HeapPoint[];
   readonly cpu: number;

@@ -77,6 +77,7 @@ async function push({ active, perSecond, warmupSeconds, seconds }: PushLoad): Pr
     delays: watch.delays,
     majorCollections: watch.majorCollections,
     longestCollectionMs: watch.longestCollectionMs,
+    waitedForCoreMs: watch.waitedForCoreMs,
     heap: [first, await heapPoint(since)],
     cpu,
   };

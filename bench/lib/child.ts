@@ -107,4 +107,6 @@ export function sendToParent(message: Message): void {
 export function onParent(handle: (message: Message) => void): void {
   process.on("message", (message) => handle(message as Message));
   process.on("disconnect", () => process.exit());
+  // The parent may have gone while this process's modules were loaded.
+  if (process.send !== undefined && !process.connected) process.exit();
 }

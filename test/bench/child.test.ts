@@ -2,7 +2,7 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { Child, type Message } from "../../bench/lib/child.js";
@@ -46,6 +46,13 @@ describe("Child", () => {
     const child = start(`setInterval(() => {}, 1000); process.on("disconnect", () => process.exit());`);
     await expect(child.receive("never", 50)).rejects.toThrow('waiting for "never"');
     await child.stop();
+  });
+
+  it("ends a process whose parent had gone before it listened", async () => {
+    const lib = pathToFileURL(resolve("build/bench/lib/child.js")).href;
+    const child = start(`process.disconnect(); setInterval(() => {}, 1000);
+      const { onParent } = await import(${JSON.stringify(lib)}); onParent(() => {});`);
+    await expect(child.receive("never", 5000)).rejects.toThrow("exit code 0");
   });
 
   it("kills a process that does not go when told to", async () => {

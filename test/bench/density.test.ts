@@ -21,6 +21,7 @@ const pushed = (tookMs: readonly number[], report: Partial<Pushed["report"]> = {
   report: {
     ...{ connections: 1_000, sent: 10, measured: 8, sentBytes: 800, longestBacklog: 3, lateP99Ms: 1 },
     ...{ delayP9999Ms: 50, longestDelayMs: 90, delays: 1_000, majorCollections: 2, longestCollectionMs: 7, cpu: 0.3 },
+    waitedForCoreMs: 20,
     heap: [
       { minutes: 0, bytes: 10e6 },
       { minutes: 2, bytes: 11e6 },
@@ -136,6 +137,7 @@ it("takes what a connection adds, and medians over rounds", () => {
 it("finds the times of all clients, and what never came", () => {
   const row = makePushRow(load, [pushed([4, 1, 3, 2]), pushed([5, 6], { sent: 11 })]);
   expect(row).toMatchObject({ perSecond: 4, p99Ms: 5, longestMs: 6, lost: 1, outOfOrder: 0 });
+  expect(row.waitedForCore).toBeCloseTo(0.01);
   expect(row.heapMegabytesPerMinute).toBeCloseTo(0.5);
 });
 
