@@ -51,7 +51,7 @@ export interface PushRow {
   /** Of a core, of the server. */
   readonly cpu: number;
   /** Share of the time in which the server was ready to run while others had its core: next to none where it is quiet. */
-  readonly waitedForCore: number;
+  readonly waitedForCoreShare: number;
   readonly longestBacklog: number;
   readonly lateP99Ms: number;
   /** Over all rounds: updates that never came, and that were not the next one of their subscription. */
@@ -107,7 +107,7 @@ export function makePushRow({ active, seconds }: PushLoad, rounds: readonly Push
     majorCollections: middle(({ report }) => report.majorCollections),
     longestCollectionMs: most(({ report }) => report.longestCollectionMs),
     cpu: middle(({ report }) => report.cpu),
-    waitedForCore: middle(({ report }) => report.waitedForCoreMs / 1_000 / seconds),
+    waitedForCoreShare: middle(({ report }) => report.waitedForCoreMs / 1_000 / seconds),
     longestBacklog: most(({ report }) => report.longestBacklog),
     lateP99Ms: middle(({ report }) => report.lateP99Ms),
     lost: sum(({ report, received }) => report.sent - received.reduce((total, { updates }) => total + updates, 0)),
@@ -196,7 +196,7 @@ function formatPush(push: PushRow): string[] {
   const ms = (value: number): string => `${formatDigits(value, 3)} ms`;
   return [
     `Pushed: ${formatCount(push.perSecond)} messages/s, ${formatDigits(push.bytesPerSecond / 1e6, 3)} MB/s, to ${push.active} connections; ` +
-      `${formatPercent(push.cpu)} of a core, and ${formatPercent(push.waitedForCore)} of the time spent waiting for it.`,
+      `${formatPercent(push.cpu)} of a core, and ${formatPercent(push.waitedForCoreShare)} of the time spent waiting for it.`,
     `  from when due    p50 ${ms(push.p50Ms)}, p99 ${ms(push.p99Ms)}, p99.9 ${ms(push.p999Ms)}, longest ${ms(push.longestMs)}; made late p99 ${ms(push.lateP99Ms)}`,
     `  event loop       99.99% of delays ${ms(push.delayP9999Ms)}, longest ${ms(push.longestDelayMs)}`,
     `  heap             ${formatDigits(push.heapMegabytesPerMinute, 3)} MB/min; ${push.majorCollections} major collections, longest pause of any ${ms(push.longestCollectionMs)}`,

@@ -137,7 +137,7 @@ it("takes what a connection adds, and medians over rounds", () => {
 it("finds the times of all clients, and what never came", () => {
   const row = makePushRow(load, [pushed([4, 1, 3, 2]), pushed([5, 6], { sent: 11 })]);
   expect(row).toMatchObject({ perSecond: 4, p99Ms: 5, longestMs: 6, lost: 1, outOfOrder: 0 });
-  expect(row.waitedForCore).toBeCloseTo(0.01);
+  expect(row.waitedForCoreShare).toBeCloseTo(0.01);
   expect(row.heapMegabytesPerMinute).toBeCloseTo(0.5);
 });
 
