@@ -17,7 +17,6 @@ import { Echo, EchoClient } from "../gen/bench/v1/echo.js";
 import type { EchoCaller, EchoServer, Mode, Peer, Variant } from "./peer.js";
 
 const LOADED_TIMEOUT_MS = 5000;
-const TENANT = "tenant";
 
 let intercepted = 0;
 
@@ -30,7 +29,7 @@ const countCalls: ClientInterceptor = {
 
 const readTenant: ServerInterceptor = {
   unary: (next) => (request, context) => {
-    if (context.metadata.get(TENANT) !== undefined) intercepted++;
+    if (context.metadata.get("tenant") !== undefined) intercepted++;
     return next(request, context);
   },
 };
@@ -42,7 +41,7 @@ const CONNECT_OPTIONS: { readonly [variant in Variant]: ConnectOptions } = {
 };
 
 function loadedOptions(): CallOptions {
-  return { timeoutMs: LOADED_TIMEOUT_MS, metadata: { [TENANT]: "acme", "request-id": "5f0c1d2e3a4b" } };
+  return { timeoutMs: LOADED_TIMEOUT_MS, metadata: { tenant: "acme", "request-id": "5f0c1d2e3a4b" } };
 }
 
 async function serve(variant: Variant = "default"): Promise<EchoServer> {

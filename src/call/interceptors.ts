@@ -38,8 +38,16 @@ export interface ServerInterceptor {
 /** The first interceptor is the outermost. */
 export function composeCall(interceptors: readonly ClientInterceptor[], call: UnaryCall): UnaryCall {
   const composed = interceptors.reduceRight((next, interceptor) => interceptor.unary?.(next) ?? next, call);
+  if (composed === call) return call;
   // An interceptor that throws rejects the call, as one that rejects does: callers need not expect both.
-  return composed === call ? call : async (method, request, options) => composed(method, request, options);
+  return (method, request, options) => {
+    try {
+      const result: unknown = composed(method, request, options);
+      return result instanceof Promise ? result : Promise.resolve(result);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
 }
 
 /** The first interceptor is the outermost. */

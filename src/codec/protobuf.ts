@@ -426,7 +426,8 @@ export function readString(buf: Buffer, pos: number, end: number): string {
 const { fromCharCode } = String;
 
 /** The text of ASCII bytes, up to sixteen a call; undefined if there is another byte. */
-function readAscii(buf: Buffer, start: number, stop: number): string | undefined {
+/** The text in `buf[start, stop)`; undefined where it is not ASCII. For short ones: a long one is read in many pieces. */
+export function readAscii(buf: Buffer, start: number, stop: number): string | undefined {
   const length = stop - start;
   if (length < 8) return length === 0 ? "" : readFewAscii(buf, start, length);
   if (length <= 16) return readMoreAscii(buf, start, length);

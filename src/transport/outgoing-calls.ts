@@ -508,7 +508,7 @@ export function parkMessage(call: OutgoingCall, message: Buffer): ParkedRequest 
   if (metadata === undefined) return { flags: Flag.END, payload: message };
   parking.start = parking.pos = 0;
   try {
-    encodeMetadata(Metadata.from(metadata), parking, LIMITS.maxMetadataBytes[2]);
+    encodeMetadata(metadata, parking, LIMITS.maxMetadataBytes[2]);
     const block = parking.buf.subarray(0, parking.pos);
     return { flags: Flag.END | Flag.METADATA, payload: Buffer.concat([block, message]) };
   } catch (error) {
@@ -525,7 +525,7 @@ function encodeRequest(
   compressor: Compressor | undefined,
 ): number {
   const { metadata } = options;
-  if (metadata !== undefined) encodeMetadata(Metadata.from(metadata), writer, maxMetadataBytes);
+  if (metadata !== undefined) encodeMetadata(metadata, writer, maxMetadataBytes);
   const flags = metadata === undefined ? 0 : Flag.METADATA;
   if (stream !== undefined && streamsRequests(method.kind)) return flags | Flag.NO_MESSAGE;
   const mark = writer.pos - writer.start;

@@ -18,7 +18,7 @@ const LIMIT = 16_384;
 
 function encode(init: MetadataInit, maxBytes: number = LIMIT): Buffer {
   const writer = new Writer(16);
-  encodeMetadata(Metadata.from(init), writer, maxBytes);
+  encodeMetadata(init, writer, maxBytes);
   return Buffer.from(writer.buf.subarray(writer.start, writer.pos));
 }
 
@@ -176,5 +176,43 @@ describe("a block", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe("metadata that has arrived", () => {
+  const init = { a: ["1", "2"], "b-bin": new Uint8Array([7]), bin: "3", n: "4", "-bin": new Uint8Array([8]) };
+  const long = { "x-long": "y".repeat(3_000), "z-bin": new Uint8Array(2_000).fill(9) };
+
+  it.each([
+    ["short", init],
+    ["long", long],
+  ] as const)("says of each key what it says when it is taken apart (%s)", (_, given) => {
+    const arrived = decode(encode(given));
+    const apart = decode(encode(given));
+    expect([...apart]).toEqual([...new Metadata(given)]);
+    for (const key of [...Object.keys(given), "A", "B-Bin", "none", ""]) {
+      expect(arrived.get(key)).toEqual(apart.get(key));
+      expect(arrived.getAll(key)).toEqual(apart.getAll(key));
+    }
+  });
+
+  it("can be changed, and sent on as it is or changed", () => {
+    const arrived = decode(encode(init));
+    expect(encode(arrived)).toEqual(encode(init));
+    arrived.append("A", "5");
+    arrived.delete("bin");
+    expect(arrived.isEmpty).toBe(false);
+    expect([...decode(encode(arrived))]).toEqual(
+      [...new Metadata({ ...init, a: ["1", "2", "5"] })].filter(([key]) => key !== "bin"),
+    );
+  });
+
+  it("stays what it was while thousands of others come", () => {
+    const kept = Array.from({ length: 5_000 }, (_, at) => decode(encode({ number: String(at) })));
+    expect(kept.every((metadata, at) => metadata.get("number") === String(at))).toBe(true);
+  });
+
+  it("remembers no more keys than it may, and knows the others", () => {
+    for (let at = 0; at < 1_002; at++) expect(decode(encode({ [`Key-${at}`]: "v" })).get(`key-${at}`)).toBe("v");
   });
 });

@@ -1,0 +1,265 @@
+// The metadata block of PROTOCOL.md section 7: which keys and values may travel, and how they lie. What arrives is checked and
+// copied at once, and read where it lies. What is sent mostly has the keys of the call before: how they lie is remembered.
+
+import { DecodeError } from "./message.js";
+import { readAscii } from "./protobuf.js";
+import type { Writer } from "./writer.js";
+
+/** The most bytes that a block may have on the wire; negotiated limits are at or below this. */
+export const MAX_METADATA_BYTES = 65_535;
+/** A block with more entries than this is refused. */
+export const MAX_METADATA_ENTRIES = 100;
+
+/** One value: text, or bytes under a key that ends in "-bin". */
+export type MetadataValue = string | Uint8Array;
+/** The values of each key, in the order in which the keys came. */
+export type MetadataPairs = Map<string, MetadataValue[]>;
+
+const KEY = /^[0-9a-z_.-]{1,255}$/;
+const TEXT = /^[\x20-\x7e]*$/;
+const BINARY_SUFFIX = "-bin";
+const [FIRST_PRINTABLE, LAST_PRINTABLE] = [0x20, 0x7e];
+/** For each byte, 1 where a key may have it, or text. */
+const IS_KEY_BYTE = bytesOf(KEY);
+const IS_TEXT_BYTE = bytesOf(TEXT);
+
+/** `key` as it travels. Throws `TypeError` for one that cannot. */
+export function checkKey(key: string): string {
+  const name = key.toLowerCase();
+  if (!KEY.test(name)) {
+    throw new TypeError(`metadata key ${JSON.stringify(key)}: use 1 to 255 of the characters 0-9 a-z _ . -`);
+  }
+  return name;
+}
+
+/** `value` itself. Throws `TypeError` for one that cannot travel under `key`. */
+export function checkValue(key: string, value: MetadataValue): MetadataValue {
+  if (isBinaryKey(key.toLowerCase())) {
+    if (value instanceof Uint8Array) return value;
+    throw new TypeError(`metadata ${key}: a key that ends in -bin takes a Uint8Array, not ${typeof value}`);
+  }
+  if (typeof value !== "string" || !TEXT.test(value)) {
+    throw new TypeError(`metadata ${key}: takes printable ASCII text; for other values use a key that ends in -bin`);
+  }
+  return value;
+}
+
+function bytesOf(pattern: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (pattern.test(String.fromCharCode(byte)) ? 1 : 0));
+}
+
+function isBinaryKey(name: string): boolean {
+  return name.endsWith(BINARY_SUFFIX);
+}
+
+// Writing
+
+/** A key as it lies: its length and its bytes. */
+interface WrittenKey {
+  /** As it was given, in whatever case. */
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  readonly isBinary: boolean;
+}
+
+/** So many keys are remembered in the process: programs have few. */
+const MAX_KNOWN_KEYS = 1_000;
+const knownKeys = new Map<string, WrittenKey>();
+/** The key that was written last at each place of a block. */
+const lastKeys: WrittenKey[] = [];
+/** Text of up to so many characters is checked and written without a call into native code. */
+const SHORT_TEXT = 64;
+
+/** Leaves room for the length of a block; returns where it begins, counted from where the frame does. */
+export function beginBlock(writer: Writer): number {
+  writer.reserve(2);
+  const mark = writer.pos - writer.start;
+  writer.pos += 2;
+  return mark;
+}
+
+/** Appends the entry at `place`. Throws `TypeError` for what cannot travel, `RangeError` for one too many and for a value too long. */
+export function writeEntry(writer: Writer, place: number, key: string, value: MetadataValue): void {
+  if (place >= MAX_METADATA_ENTRIES) throw new RangeError(`metadata has more than ${MAX_METADATA_ENTRIES} entries`);
+  const last = lastKeys[place];
+  const { bytes, isBinary } = last !== undefined && last.key === key ? last : writtenKey(key, place);
+  const isShortText = typeof value === "string" && !isBinary && value.length <= SHORT_TEXT;
+  if (!isShortText) checkValue(key, value);
+  const { length } = value;
+  if (length > MAX_METADATA_BYTES)
+    throw new RangeError(`metadata ${key} takes ${length} bytes; at most ${MAX_METADATA_BYTES}`);
+  writer.reserve(bytes.length + 2 + length);
+  const { buf } = writer;
+  let { pos } = writer;
+  for (let at = 0; at < bytes.length; at++) buf[pos++] = bytes[at]!;
+  buf[pos++] = length;
+  buf[pos++] = length >>> 8;
+  if (isShortText) writeShortText(buf, pos, key, value);
+  else if (typeof value === "string") buf.write(value, pos, "latin1");
+  else buf.set(value, pos);
+  writer.pos = pos + length;
+}
+
+/** Appends entries that lie in a block already. */
+export function writeBlock(writer: Writer, { bytes, start, end }: Block): void {
+  writer.reserve(end - start);
+  writer.buf.set(bytes.subarray(start, end), writer.pos);
+  writer.pos += end - start;
+}
+
+/** Writes the length of the block that began at `mark`. Throws `RangeError` above `maxBytes`. */
+export function endBlock(writer: Writer, mark: number, maxBytes: number): void {
+  const bytes = writer.pos - writer.start - mark - 2;
+  if (bytes > maxBytes) throw new RangeError(`metadata takes ${bytes} bytes; the peer accepts ${maxBytes}`);
+  const at = writer.start + mark;
+  writer.buf[at] = bytes;
+  writer.buf[at + 1] = bytes >>> 8;
+}
+
+function writtenKey(key: string, place: number): WrittenKey {
+  const known = knownKeys.get(key) ?? writeKey(key);
+  lastKeys[place] = known;
+  return known;
+}
+
+function writeKey(key: string): WrittenKey {
+  const name = checkKey(key);
+  const bytes = Uint8Array.of(name.length, ...Buffer.from(name, "latin1"));
+  const written = { key, bytes, isBinary: isBinaryKey(name) };
+  if (knownKeys.size < MAX_KNOWN_KEYS) knownKeys.set(key, written);
+  return written;
+}
+
+function writeShortText(buf: Buffer, start: number, key: string, text: string): void {
+  const { length } = text;
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < FIRST_PRINTABLE || code > LAST_PRINTABLE) checkValue(key, text);
+    buf[start + at] = code;
+  }
+}
+
+// Reading
+
+/** The entries of a block, without the length before them. Nobody writes to it. */
+export interface Block {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Blocks of up to so many bytes share memory: each keeps no more than a chunk of it from being freed. */
+const MAX_SHARED_BYTES = 1_024;
+const CHUNK_BYTES = 8_192;
+let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+let chunkUsed = 0;
+
+/** Checks the entries in `buf[start, end)` and copies them. Throws {@link DecodeError}. */
+export function takeBlock(buf: Buffer, start: number, end: number): Block {
+  const length = end - start;
+  if (length > MAX_SHARED_BYTES) return copyBlock(buf, start, end, Buffer.allocUnsafeSlow(length), 0);
+  if (chunkUsed + length > CHUNK_BYTES) {
+    chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    chunkUsed = 0;
+  }
+  const block = copyBlock(buf, start, end, chunk, chunkUsed);
+  chunkUsed = block.end;
+  return block;
+}
+
+function copyBlock(buf: Buffer, start: number, end: number, bytes: Buffer, at: number): Block {
+  const shift = at - start;
+  let pos = start;
+  for (let entries = 0; pos < end; entries++) {
+    if (entries === MAX_METADATA_ENTRIES)
+      throw new DecodeError(`metadata block: more than ${MAX_METADATA_ENTRIES} entries`);
+    const keyEnd = pos + 1 + buf[pos]!;
+    if (keyEnd + 2 > end) throw new DecodeError("metadata block ends inside a key");
+    const next = valueEnd(buf, keyEnd);
+    if (next > end) throw new DecodeError("metadata block ends inside a value");
+    bytes[pos + shift] = buf[pos]!;
+    if (!copyAllowed(buf, pos + 1, keyEnd, bytes, shift, IS_KEY_BYTE) || keyEnd === pos + 1)
+      throw badKey(buf, pos + 1, keyEnd);
+    bytes[keyEnd + shift] = buf[keyEnd]!;
+    bytes[keyEnd + 1 + shift] = buf[keyEnd + 1]!;
+    if (!copyAllowed(buf, keyEnd + 2, next, bytes, shift, IS_TEXT_BYTE) && !isBinaryAt(buf, keyEnd))
+      throw new DecodeError(`metadata ${textOf(buf, pos + 1, keyEnd)}: its value is not printable ASCII text`);
+    pos = next;
+  }
+  return { bytes, start: at, end: end + shift };
+}
+
+/** Copies `from[start, end)` to where `shift` says; true if `allowed` has all of it. */
+function copyAllowed(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  shift: number,
+  allowed: Uint8Array,
+): boolean {
+  let isAllowed = 1;
+  for (let at = start; at < end; at++) {
+    const byte = from[at]!;
+    isAllowed &= allowed[byte]!;
+    to[at + shift] = byte;
+  }
+  return isAllowed === 1;
+}
+
+function badKey(buf: Buffer, start: number, end: number): DecodeError {
+  const key = buf.toString("latin1", start, end);
+  if (key !== key.toLowerCase()) return new DecodeError("metadata key has upper-case letters");
+  return new DecodeError(`metadata key ${JSON.stringify(key)} is not 1 to 255 of the characters 0-9 a-z _ . -`);
+}
+
+/** True if the key that ends at `keyEnd` holds bytes. The length before a shorter key is none of these letters: it would be a longer key's. */
+function isBinaryAt(buf: Buffer, keyEnd: number): boolean {
+  const [dash, b, i, n] = [0x2d, 0x62, 0x69, 0x6e];
+  return buf[keyEnd - 1] === n && buf[keyEnd - 2] === i && buf[keyEnd - 3] === b && buf[keyEnd - 4] === dash;
+}
+
+/** Where the value ends whose length is at `at`. */
+function valueEnd(buf: Buffer, at: number): number {
+  return at + 2 + (buf[at]! | (buf[at + 1]! << 8));
+}
+
+/** The first value of the key that travels as `name`; undefined if it has none. */
+export function firstIn({ bytes, start, end }: Block, name: string): MetadataValue | undefined {
+  for (let pos = start; pos < end; ) {
+    const keyEnd = pos + 1 + bytes[pos]!;
+    const next = valueEnd(bytes, keyEnd);
+    if (keyEnd - pos - 1 === name.length && isAt(bytes, pos + 1, name)) return valueAt(bytes, keyEnd, next);
+    pos = next;
+  }
+  return undefined;
+}
+
+/** All of a block. */
+export function takeApart({ bytes, start, end }: Block): MetadataPairs {
+  const pairs: MetadataPairs = new Map();
+  for (let pos = start; pos < end; ) {
+    const keyEnd = pos + 1 + bytes[pos]!;
+    const next = valueEnd(bytes, keyEnd);
+    const key = textOf(bytes, pos + 1, keyEnd);
+    const list = pairs.get(key);
+    if (list === undefined) pairs.set(key, [valueAt(bytes, keyEnd, next)]);
+    else list.push(valueAt(bytes, keyEnd, next));
+    pos = next;
+  }
+  return pairs;
+}
+
+function isAt(bytes: Buffer, start: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (bytes[start + at] !== text.charCodeAt(at)) return false;
+  return true;
+}
+
+function valueAt(bytes: Buffer, keyEnd: number, end: number): MetadataValue {
+  return isBinaryAt(bytes, keyEnd) ? new Uint8Array(bytes.subarray(keyEnd + 2, end)) : textOf(bytes, keyEnd + 2, end);
+}
+
+/** What is ASCII, as text. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  return (end - start <= SHORT_TEXT ? readAscii(bytes, start, end) : undefined) ?? bytes.toString("latin1", start, end);
+}
