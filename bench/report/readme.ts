@@ -154,7 +154,7 @@ function scenarioLines({ scale, pooledNeedsPerPeer, rows }: ScenariosReport, tar
   const { peers, offeredPerSecond } = scale;
   return [
     `One client of ${peers} servers, each of which answers after some milliseconds; ${formatCount(offeredPerSecond)} calls a second are due, whatever becomes of them.`,
-    `${pooledNeedsPerPeer == null ? "The pooled mode never had connections enough." : `The pooled mode needs ${pooledNeedsPerPeer * peers} connections.`} Carried is the share of calls`,
+    `${pooledNeedsPerPeer == null ? "The pooled mode never had connections enough." : `In a search for the fewest the pooled mode first carried them with ${pooledNeedsPerPeer * peers} connections; the table has the medians of all rounds.`} Carried is the share of calls`,
     "that were answered in time; times are counted from the moment at which a call was due. Before, during and after what goes wrong:",
     "",
     ...table(

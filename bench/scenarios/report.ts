@@ -33,7 +33,7 @@ export interface ScenarioRow extends Cell {
 export interface ScenariosReport {
   readonly header: Header;
   readonly scale: Scale;
-  /** Connections to each server that the pooled mode needs for the calm load; undefined if there were never enough. */
+  /** Connections to each server with which the pooled mode first carried the calm load, in one run; undefined if there were never enough. */
   readonly pooledNeedsPerPeer: number | undefined;
   readonly rows: readonly ScenarioRow[];
   readonly targets: readonly Target[];
@@ -103,7 +103,7 @@ export function formatScenarios({ header, scale, pooledNeedsPerPeer, rows, targe
   const enough =
     pooledNeedsPerPeer === undefined
       ? " The pooled mode never had connections enough."
-      : ` The pooled mode needs ${pooledNeedsPerPeer} connections to a server, ${pooledNeedsPerPeer * peers} in all.`;
+      : ` In a search the pooled mode carried them first with ${pooledNeedsPerPeer} connections to a server, ${pooledNeedsPerPeer * peers} in all.`;
   const needs = rows.some(({ mode }) => mode === "pooled") ? enough : "";
   return [
     ...formatHeader(header),

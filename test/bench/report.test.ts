@@ -104,7 +104,7 @@ describe("README", () => {
     const part = "<!-- bench-scenarios -->\n<!-- /bench-scenarios -->";
     const text = renderReadme(part, [result("scenarios", { rows, scale, pooledNeedsPerPeer: 3, targets: [] })]);
     expect(text).toContain("| jitter | pooled | 7 | 100.0%, 50.0% | 2.50 ms, never |");
-    expect(text).toContain("The pooled mode needs 60 connections.");
+    expect(text).toContain("the pooled mode first carried them with 60 connections;");
     expect(renderReadme(part, [result("scenarios", { rows, scale, targets: [] })])).toContain(
       "never had connections enough",
     );

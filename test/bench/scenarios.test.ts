@@ -59,7 +59,7 @@ it("wants 98% carried over one connection to each server, and memory that comes 
     ];
     const targets = judgeScenarios(rows, scale);
     const text = formatScenarios({ header, scale, pooledNeedsPerPeer: 2, rows, targets }).join("\n");
-    expect(text).toContain("needs 2 connections to a server, 400 in all");
+    expect(text).toContain("first with 2 connections to a server, 400 in all");
     expect(text).toContain("6 UNAVAILABLE");
     return targets.map(({ isMet }) => isMet);
   };
