@@ -135,6 +135,7 @@ class GateWatch {
   /** How many calls had been taken from all gates when one was last taken from this one. */
   takenAt = 0;
   private readyAt = 0;
+  private readySinceMs = 0;
   private wasReady = false;
 
   constructor(gate: MethodGate, watch: PoolWatch) {
@@ -225,7 +226,8 @@ class GateWatch {
     if (verdict === Admission.START && this.waiting.size > 0) this.say("a call is let in past those that wait");
     if (verdict instanceof RpcError) {
       this.came++;
-      if (ROOM_REASONS.test(verdict.message)) this.checkVictim(backlog?.size ?? 0);
+      // Where no call may wait since the last change of the policy, those that wait still do not give way to one that comes.
+      if (ROOM_REASONS.test(verdict.message) && this.policy.queue !== 0) this.checkVictim(backlog?.size ?? 0);
     }
     return verdict;
   }
@@ -340,9 +342,16 @@ class GateWatch {
 
   private checkLane(): void {
     const { watch, gate } = this;
+    if (this.isTokenNew) this.readyAt = watch.taken;
     const passed = watch.taken - this.readyAt;
     const crowd = watch.crowdIn(gate.method.priority, this.readyAt);
     if (this.wasReady && passed > LANE_TURN * (crowd + 1)) this.say(`its lane was passed over ${passed} times`);
+  }
+
+  /** True if the gate may not have heard yet that there is a token: a timer tells it, which is late after a stall. */
+  private get isTokenNew(): boolean {
+    const { host } = this.watch;
+    return this.policy.rate !== undefined && host.worldNow - Math.max(this.readySinceMs, host.awakeSinceMs) <= SLACK_MS;
   }
 
   private checkOverdue(): void {
@@ -361,10 +370,13 @@ class GateWatch {
     const workers = pool.limit;
     this.fill(false);
     const isReady = this.waiting.size > 0 && this.running < limit && (policy.rate === undefined || this.tokens >= 1);
-    if (isReady && !this.wasReady) this.readyAt = watch.taken;
+    const now = host.worldNow;
+    if (isReady && !this.wasReady) {
+      this.readyAt = watch.taken;
+      this.readySinceMs = now;
+    }
     this.wasReady = isReady;
     this.checkLane();
-    const now = host.worldNow;
     if (!isReady || watch.running >= workers) this.idleSinceMs = Number.POSITIVE_INFINITY;
     else this.idleSinceMs = Math.min(this.idleSinceMs, now);
     const idleMs = now - Math.max(this.idleSinceMs, host.awakeSinceMs);
