@@ -64,6 +64,8 @@ export interface Evidence {
   readonly replyArrivedMs: number;
   /** The faults that affected its client while it was under way. */
   readonly faults: ReadonlySet<FaultKind>;
+  /** Those that struck within {@link RECOVERY_MS} before, too. */
+  readonly faultsLately: ReadonlySet<FaultKind>;
   /** The stalls of its client. */
   readonly stalls: readonly Stall[];
   /** True if few calls may wait at the client. */
@@ -233,9 +235,10 @@ function hadToExpire({ plan, startMs, timeoutMs, endMs }: CallRecord, { wasCalmB
 }
 
 /** A call that was sent was lost with its connection; one that was not would have waited, had it been allowed to. */
-function couldNotBeServed(record: CallRecord, { faults, writes, closed }: Evidence): boolean {
+function couldNotBeServed(record: CallRecord, { faults, faultsLately, writes, closed }: Evidence): boolean {
   if (closed || !record.waitsForReady) return true;
-  const onlyDrained = faults.size === 1 && faults.has("drain");
+  // What a slow link still has to carry when it is fast again delays the word that the server drains.
+  const onlyDrained = faultsLately.size === 1 && faults.has("drain");
   return mayHaveLeft(record.plan, writes) && faults.size > 0 && !(onlyDrained && wasQuick(record));
 }
 

@@ -411,6 +411,7 @@ class Run {
       writes: this.requests.countOf(nonce),
       replyArrivedMs: this.replies.timeOf(nonce),
       faults: this.strikes.met(plan.name, startMs, endMs),
+      faultsLately: this.strikes.met(plan.name, startMs - RECOVERY_MS, endMs),
       wasCalmBefore: this.strikes.wasCalm(plan.name, startMs - RECOVERY_MS, endMs),
       wasCalmAfterwards: this.strikes.wasCalm(plan.name, startMs, endMs + CANCELLED_WITHIN_MS),
       stalls: host.stalls,
