@@ -213,10 +213,9 @@ function badKey(buf: Buffer, start: number, end: number): DecodeError {
   return new DecodeError(`metadata key ${JSON.stringify(key)} is not 1 to 255 of the characters 0-9 a-z _ . -`);
 }
 
-/** True if the key that ends at `keyEnd` holds bytes. The length before a shorter key is none of these letters: it would be a longer key's. */
+/** True if the key that ends at `keyEnd` ends in "-bin". The length before a shorter key is none of these letters: it would be a longer key's. */
 function isBinaryAt(buf: Buffer, keyEnd: number): boolean {
-  const [dash, b, i, n] = [0x2d, 0x62, 0x69, 0x6e];
-  return buf[keyEnd - 1] === n && buf[keyEnd - 2] === i && buf[keyEnd - 3] === b && buf[keyEnd - 4] === dash;
+  return buf[keyEnd - 1] === 0x6e && buf[keyEnd - 2] === 0x69 && buf[keyEnd - 3] === 0x62 && buf[keyEnd - 4] === 0x2d;
 }
 
 /** Where the value ends whose length is at `at`. */

@@ -34,7 +34,7 @@ export class Metadata {
   /** As it arrived; undefined once it was taken apart. */
   private block: Block | undefined = undefined;
 
-  constructor(init?: { readonly [key: string]: MetadataValue | readonly MetadataValue[] }) {
+  constructor(init?: PlainMetadata) {
     if (init === undefined) return;
     for (const key of Object.keys(init)) {
       const value = init[key]!;
