@@ -33,7 +33,7 @@ type Window = Pick<ClientResult, "calls" | "elapsedUs" | "cpuUs" | "p50Us" | "p9
 
 /** What one window gave; errors are counted from the first call to the last. */
 async function measure(load: Tally): Promise<Window> {
-  load.latencies.reset();
+  load.begin();
   const before = { ...sample(), calls: load.completed };
   tellParent({ type: "window-began" });
   await sleep(plan.windowMs);

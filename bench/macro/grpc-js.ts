@@ -1,22 +1,11 @@
 // @grpc/grpc-js, as its users run it: default settings, one channel, messages through protobufjs. The client turns them
 // into the benchmark's message; the server returns what it decoded.
 
-import type { Client, MethodDefinition, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
-import { codecOf, connectGrpc, fromWire, loadProto, serveGrpc, toWire, type WireMessage } from "./grpc.js";
+import type { Client, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { connectGrpc, echoMethod, fromWire, serveGrpc, toWire, type WireMessage } from "./grpc.js";
 import type { EchoCaller, EchoMessage, EchoServer, Peer } from "./peer.js";
 
-const type = loadProto("bench/v1/echo.proto").lookupType("bench.v1.EchoMessage");
-const { encode, decode } = codecOf<WireMessage>(type);
-
-const echo: MethodDefinition<WireMessage, WireMessage> = {
-  path: "/bench.v1.Echo/Echo",
-  requestStream: false,
-  responseStream: false,
-  requestSerialize: encode,
-  requestDeserialize: decode,
-  responseSerialize: encode,
-  responseDeserialize: decode,
-};
+const echo = echoMethod();
 
 async function serve(): Promise<EchoServer> {
   const handle = (call: ServerUnaryCall<WireMessage, WireMessage>, reply: sendUnaryData<WireMessage>): void =>
@@ -34,10 +23,16 @@ class GrpcCaller implements EchoCaller {
   echo(message: EchoMessage): Promise<EchoMessage> {
     const request = toWire(message);
     return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(echo.path, encode, decode, request, (error, reply) => {
-        if (error === null && reply !== undefined) resolve(fromWire(reply));
-        else reject(error ?? new Error("no reply"));
-      });
+      this.client.makeUnaryRequest(
+        echo.path,
+        echo.requestSerialize,
+        echo.responseDeserialize,
+        request,
+        (error, reply) => {
+          if (error === null && reply !== undefined) resolve(fromWire(reply));
+          else reject(error ?? new Error("no reply"));
+        },
+      );
     });
   }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import {
   Client,
   credentials,
+  type MethodDefinition,
   Server,
   ServerCredentials,
   type ServiceDefinition,
@@ -49,6 +50,20 @@ export function codecOf<T extends object>(type: protobuf.Type): Codec<T> {
   return {
     encode: (message) => type.encode(message).finish() as Buffer,
     decode: (bytes) => type.decode(bytes) as unknown as T,
+  };
+}
+
+/** The benchmark's method, with messages through protobufjs. */
+export function echoMethod(): MethodDefinition<WireMessage, WireMessage> {
+  const { encode, decode } = codecOf<WireMessage>(loadProto("bench/v1/echo.proto").lookupType("bench.v1.EchoMessage"));
+  return {
+    path: "/bench.v1.Echo/Echo",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: encode,
+    requestDeserialize: decode,
+    responseSerialize: encode,
+    responseDeserialize: decode,
   };
 }
 

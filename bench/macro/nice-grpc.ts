@@ -3,7 +3,7 @@
 
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { loadPackage } from "../lib/packages.js";
-import { codecOf, fromWire, loadProto, toWire, type WireMessage } from "./grpc.js";
+import { echoMethod, fromWire, toWire, type WireMessage } from "./grpc.js";
 import type { EchoCaller, EchoServer, Peer } from "./peer.js";
 
 /** What is used of the package. */
@@ -22,19 +22,7 @@ interface Channel {
 }
 
 const { createServer, createChannel, createClient } = loadPackage<NiceGrpc>("nice-grpc");
-const { encode, decode } = codecOf<WireMessage>(loadProto("bench/v1/echo.proto").lookupType("bench.v1.EchoMessage"));
-
-const definition: ServiceDefinition = {
-  echo: {
-    path: "/bench.v1.Echo/Echo",
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: encode,
-    requestDeserialize: decode,
-    responseSerialize: encode,
-    responseDeserialize: decode,
-  },
-};
+const definition: ServiceDefinition = { echo: echoMethod() };
 
 async function serve(): Promise<EchoServer> {
   const server = createServer();

@@ -7,7 +7,7 @@ import type { EchoMessage } from "./peer.js";
 
 /** Counts the calls of a load. */
 export abstract class Tally {
-  /** Latencies of the timed calls that ended since the last reset, in nanoseconds. */
+  /** Latencies of the timed calls since {@link begin}, in nanoseconds. */
   readonly latencies: Histogram = new Histogram();
   /** Calls that ended with the right reply. */
   completed = 0;
@@ -18,6 +18,11 @@ export abstract class Tally {
 
   /** Starts the calls. */
   abstract start(): void;
+
+  /** What is recorded begins now. */
+  begin(): void {
+    this.latencies.reset();
+  }
 
   /** Makes no more calls; resolves when the last has ended. */
   abstract stop(): Promise<void>;

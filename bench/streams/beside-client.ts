@@ -5,11 +5,12 @@ import { within } from "../lib/bounded.js";
 import { MemoryWatch } from "../lib/memory.js";
 import { awaitGo, tellParent } from "../lib/pair.js";
 import { sample } from "../macro/messages.js";
+import { OpenLoad } from "../macro/open-load.js";
 import { type Load, makeBackground } from "./background.js";
 import type { Connection } from "./cell.js";
 import type { BesideResult } from "./messages.js";
+import { PAYLOAD_BYTES } from "./sequence.js";
 import { connectSluice } from "./sluice.js";
-import { SmallCalls } from "./small-calls.js";
 
 const CONNECT_MS = 5000;
 const DRAIN_MS = 10_000;
@@ -27,7 +28,7 @@ const [callsPerSecond, bulkBytes, streamMessages, warmupMs, windowMs] = rest.map
 const connect = () => within(connectSluice(address), CONNECT_MS, "a connection");
 const client = await connect();
 const other = connection === "own" ? await connect() : client;
-const small = new SmallCalls(client, callsPerSecond);
+const small = new OpenLoad(client, PAYLOAD_BYTES, callsPerSecond);
 const background = makeBackground(load, other, bulkBytes, streamMessages);
 const memory = new MemoryWatch();
 const idleMemory = memory.peak();

@@ -57,6 +57,32 @@ describe("OpenLoad", () => {
     expect(load.lateness.count).toBe(load.completed);
   });
 
+  it("counts from when a call was due, and records none that was due before it began", async () => {
+    const load = new OpenLoad({ echo: async (message) => message, close: () => {} }, 100, 1000);
+    load.start();
+    load.begin();
+    const until = performance.now() + 100;
+    while (performance.now() < until);
+    while (load.latencies.count < 100) await sleep(5);
+    await load.stop();
+    expect(load.errors).toBe(0);
+    expect(load.latencies.percentile(0.5)).toBeGreaterThan(20e6);
+  });
+
+  it("goes on when calls fail, and waits for them at last", async () => {
+    let calls = 0;
+    const echo = async (): Promise<never> => {
+      calls++;
+      await sleep(30);
+      throw new Error("refused");
+    };
+    const load = new OpenLoad({ echo, close: () => {} }, 100, 1000);
+    load.start();
+    while (calls < 5) await sleep(5);
+    await load.stop();
+    expect(load).toMatchObject({ errors: calls, firstError: "refused" });
+  });
+
   it("holds calls back from a system that has 1024, and makes them when it answers", async () => {
     const answers: (() => void)[] = [];
     const echo = (message: EchoMessage): Promise<EchoMessage> =>

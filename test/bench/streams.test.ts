@@ -2,13 +2,13 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { OpenLoad } from "../../bench/macro/open-load.js";
 import { LOADS, makeBackground } from "../../bench/streams/background.js";
 import { checkBulk, makeBulk } from "../../bench/streams/bulk.js";
 import type { StreamClient } from "../../bench/streams/peer.js";
 import { loadStreamPeer, STREAM_SYSTEMS, type StreamSystem } from "../../bench/streams/peers.js";
 import { Ends, Sink, Source } from "../../bench/streams/sequence.js";
 import { connectSluice, type SluiceClient, serveSluice } from "../../bench/streams/sluice.js";
-import { SmallCalls } from "../../bench/streams/small-calls.js";
 
 const BULK_BYTES = 3_000_000;
 
@@ -114,38 +114,10 @@ describe("a long message", () => {
   });
 });
 
-describe("SmallCalls", () => {
-  it("makes every call that is due, and counts from when it was", async () => {
-    const loop = new SmallCalls({ echo: async (message) => message, close: () => {} }, 1000);
-    loop.start();
-    loop.begin();
-    const until = performance.now() + 100;
-    while (performance.now() < until);
-    while (loop.latencies.count < 100) await sleep(5);
-    await loop.stop();
-    expect(loop.errors).toBe(0);
-    expect(loop.latencies.percentile(0.5)).toBeGreaterThan(20e6);
-  });
-
-  it("goes on when calls do not end or fail, and waits for them at last", async () => {
-    let calls = 0;
-    const echo = async (): Promise<never> => {
-      calls++;
-      await sleep(30);
-      throw new Error("refused");
-    };
-    const loop = new SmallCalls({ echo, close: () => {} }, 1000);
-    loop.start();
-    while (calls < 5) await sleep(5);
-    await loop.stop();
-    expect(loop).toMatchObject({ errors: calls, firstError: "refused" });
-  });
-});
-
 describe.each(LOADS)("%s beside small calls", (load) => {
   it("goes on until it is stopped, and harms no call", async () => {
     await withSluice(async (client, served) => {
-      const small = new SmallCalls(client, 500);
+      const small = new OpenLoad(client, 100, 500);
       const background = makeBackground(load, client, BULK_BYTES, 1000);
       small.start();
       const carried = background.run();

@@ -1,11 +1,10 @@
 // Starts `program.ts` as a child, compiled, and follows its life and that of its workers.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { ClusterOptions } from "../../src/cluster.js";
-import { compilePrograms } from "../e2e/server-child.js";
+import { compilePrograms, TestProcess } from "../support/child-process.js";
 import { until } from "../support/tracker.js";
 import type { Report } from "./program.js";
 
@@ -17,21 +16,18 @@ export function compileProgram(): void {
 }
 
 /** A cluster in processes of its own. */
-export class ClusterChild {
+export class ClusterChild extends TestProcess {
   /** What the primary process has printed. */
   readonly reports: Report[] = [];
   /** What all processes have printed as errors. */
   errors = "";
-  private readonly child: ChildProcess;
-  private readonly gone: Promise<unknown[]>;
 
   constructor(options: Partial<ClusterOptions>, obstacle: string = "") {
     const all = { listen: "tcp://127.0.0.1:0", admin: "tcp://127.0.0.1:0", processes: 2, ...options };
     const child = spawn(process.execPath, [program, JSON.stringify(all), obstacle], {
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.child = child;
-    this.gone = once(child, "exit");
+    super(child);
     createInterface({ input: child.stdout }).on("line", (line) => this.reports.push(JSON.parse(line) as Report));
     child.stderr.on("data", (text: Buffer) => {
       this.errors += String(text);
@@ -43,10 +39,6 @@ export class ClusterChild {
     const cluster = new ClusterChild(options, obstacle);
     await cluster.until("it listens", ({ type }) => type === "listening");
     return cluster;
-  }
-
-  get pid(): number {
-    return this.child.pid as number;
   }
 
   /** Where it serves. */
@@ -62,22 +54,6 @@ export class ClusterChild {
   /** Resolves when `count` things were reported for which `holds` is true. */
   until(what: string, holds: (report: Report) => boolean, count: number = 1): Promise<void> {
     return until(what, () => this.reports.filter(holds).length >= count, 10_000);
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.child.kill(name);
-  }
-
-  /** Resolves when the primary process is gone, with its exit code or the signal that ended it. */
-  async ended(): Promise<number | string> {
-    const [code, signal] = (await this.gone) as [number | null, string | null];
-    return code ?? signal ?? "";
-  }
-
-  /** Ends all processes at once: the workers of a primary process that is gone end by themselves. */
-  async kill(): Promise<void> {
-    if (this.child.exitCode === null) this.signal("SIGKILL");
-    await this.gone;
   }
 
   private get listening(): Extract<Report, { readonly type: "listening" }> {

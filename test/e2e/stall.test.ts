@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeAll, expect, it } from "vitest";
 import { Child } from "../../bench/lib/child.js";
-import { compilePrograms } from "./server-child.js";
+import { compilePrograms } from "../support/child-process.js";
 import { type ClientReport, type FromProcess, POLICY, type ServerReport } from "./stall-work.js";
 
 const SHORT = { stallMs: 1_000, stalls: 2, gapMs: 300, restMs: 2_000, connections: 100, perSecond: 3_000 };
@@ -37,7 +37,7 @@ function start<Report extends { type: "report" }>(
 }
 
 beforeAll(() => {
-  programs = compilePrograms("stall");
+  programs = compilePrograms("stall", import.meta.dirname);
 }, 60_000);
 afterEach(async () => {
   await Promise.all(children.splice(0).map((child) => child.stop(5_000)));
