@@ -262,6 +262,11 @@ export class CallContext extends Context implements IncomingContext {
     this.stream = stream;
   }
 
+  /** For the connection: false while nobody has asked for {@link headers} or {@link trailers}. */
+  get hasResponseMetadata(): boolean {
+    return this.response !== undefined;
+  }
+
   /** For the connection: the headers that were set, if any, the first time it asks. */
   takeHeaders(): Metadata | undefined {
     const { response } = this;

@@ -13,6 +13,7 @@ import type { Policies } from "../flow/policies.js";
 import type { DurableQueueStats } from "../flow/queue/durable-queue.js";
 import { TaskPool } from "../flow/task-pool.js";
 import { Counters, type SessionHooks } from "../transport/hooks.js";
+import type { OutgoingCall } from "../transport/outgoing-call.js";
 import { type Address, formatAddress, parseAddress } from "../transport/pipe.js";
 import { CallbackTimer, type TimerWheel, wheelOf } from "../transport/timers.js";
 import type { Carrier, ChannelState } from "./carrier.js";
@@ -75,17 +76,10 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
       },
       disconnected: (session, error) => this.emit("disconnect", peerOf(session), error),
     });
-    const { carrier } = this;
-    const target: CallTarget = {
-      get closedError() {
-        return carrier.isClosed ? closedError() : undefined;
-      },
-      submit: (call, request, { waitForReady }) => carrier.submit(call, request, waitForReady ?? options.waitForReady),
-      submitParked: (call, { waitForReady }) => carrier.submitParked(call, waitForReady ?? options.waitForReady),
-    };
+    const target = new CarrierTarget(this.carrier, options.waitForReady);
     const destination = addresses.map(formatAddress).join();
     this.calls = new CallMaker(target, this.wheel, { ...options, destination });
-    setPeerPolicy(carrier, this.calls);
+    setPeerPolicy(this.carrier, this.calls);
     for (const { methods } of options.deliver) {
       for (const method of Object.values(methods))
         if (method.client.queueName !== undefined) this.calls.policies.gateOf(method);
@@ -193,6 +187,29 @@ export class Channel extends EventEmitter<ChannelEvents> implements Caller {
   private notReady(timeoutMs: number): RpcError {
     const why = this.carrier.lastError?.message ?? "no connection was open";
     return localError(Code.UNAVAILABLE, `not ready within ${timeoutMs} ms: ${why}`, "safe", this.carrier.lastError);
+  }
+}
+
+/** Carries the calls of a channel. */
+class CarrierTarget implements CallTarget {
+  private readonly carrier: Carrier;
+  private readonly waitForReady: boolean;
+
+  constructor(carrier: Carrier, waitForReady: boolean) {
+    this.carrier = carrier;
+    this.waitForReady = waitForReady;
+  }
+
+  get closedError(): RpcError | undefined {
+    return this.carrier.isClosed ? closedError() : undefined;
+  }
+
+  submit(call: OutgoingCall, request: unknown, { waitForReady = this.waitForReady }: CallOptions): void {
+    this.carrier.submit(call, request, waitForReady);
+  }
+
+  submitParked(call: OutgoingCall, { waitForReady = this.waitForReady }: CallOptions): void {
+    this.carrier.submitParked(call, waitForReady);
   }
 }
 

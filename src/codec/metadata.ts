@@ -2,10 +2,11 @@
 // holds bytes, every other one printable ASCII text. Most of what arrives is never looked at, or for one key: it is taken
 // apart when it is listed or changed.
 
+import { aside, copyAside } from "./copies.js";
 import { DecodeError } from "./message.js";
 import {
-  type Block,
   beginBlock,
+  checkBlock,
   checkKey,
   checkValue,
   endBlock,
@@ -13,7 +14,6 @@ import {
   type MetadataPairs,
   type MetadataValue,
   takeApart,
-  takeBlock,
   writeBlock,
   writeEntry,
 } from "./metadata-block.js";
@@ -31,8 +31,10 @@ interface PlainMetadata {
 export class Metadata {
   /** Undefined where it is as it arrived. */
   private pairs: MetadataPairs | undefined = undefined;
-  /** As it arrived; undefined once it was taken apart. */
-  private block: Block | undefined = undefined;
+  /** As it arrived, in `block[start, end)`; undefined once it was taken apart. */
+  private block: Uint8Array | undefined = undefined;
+  private start = 0;
+  private end = 0;
 
   constructor(init?: PlainMetadata) {
     if (init === undefined) return;
@@ -47,10 +49,12 @@ export class Metadata {
     return init instanceof Metadata ? init : new Metadata(init);
   }
 
-  /** What has arrived in `block`. */
-  static of(block: Block): Metadata {
+  /** What has arrived, in `block[start, end)`, which was checked and is written to by nobody. */
+  static of(block: Uint8Array, start: number, end: number): Metadata {
     const metadata = new Metadata();
     metadata.block = block;
+    metadata.start = start;
+    metadata.end = end;
     return metadata;
   }
 
@@ -96,7 +100,7 @@ export class Metadata {
   /** Appends its entries to a block that is being written. Throws `RangeError` for more than a block may have. */
   write(writer: Writer): void {
     if (this.block !== undefined) {
-      writeBlock(writer, this.block);
+      writeBlock(writer, this.block, this.start, this.end);
       return;
     }
     let place = 0;
@@ -104,12 +108,12 @@ export class Metadata {
   }
 
   private first(name: string): MetadataValue | undefined {
-    return this.block === undefined ? this.pairs?.get(name)?.[0] : firstIn(this.block, name);
+    return this.block === undefined ? this.pairs?.get(name)?.[0] : firstIn(this.block, this.start, this.end, name);
   }
 
   private all(): MetadataPairs {
     if (this.block !== undefined) {
-      this.pairs = takeApart(this.block);
+      this.pairs = takeApart(this.block, this.start, this.end);
       this.block = undefined;
     }
     this.pairs ??= new Map();
@@ -132,9 +136,13 @@ export function encodeMetadata(init: MetadataInit, writer: Writer, maxBytes: num
   endBlock(writer, mark, maxBytes);
 }
 
+/** The engine knows this one, and where the keys of a loop over an object are in it. */
+const { hasOwnProperty: isOwn } = Object.prototype;
+
 function writePlain(init: PlainMetadata, writer: Writer): void {
   let place = 0;
-  for (const key of Object.keys(init)) {
+  for (const key in init) {
+    if (!isOwn.call(init, key)) continue;
     const value = init[key]!;
     if (isList(value)) for (const each of value) writeEntry(writer, place++, key, each);
     else writeEntry(writer, place++, key, value);
@@ -152,6 +160,9 @@ export function metadataBlockBytes(buf: Buffer, start: number, end: number, maxB
 
 /** Reads the block whose two length bytes are at `start`. It shares no memory with `buf`. Throws {@link DecodeError}. */
 export function decodeMetadata(buf: Buffer, start: number): Metadata {
-  const from = start + 2;
-  return Metadata.of(takeBlock(buf, from, from + (buf[start]! | (buf[start + 1]! << 8))));
+  const length = buf[start]! | (buf[start + 1]! << 8);
+  const bytes = copyAside(buf, start + 2, length);
+  const { at } = aside;
+  checkBlock(bytes, at, at + length);
+  return Metadata.of(bytes, at, at + length);
 }

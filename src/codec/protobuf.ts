@@ -7,7 +7,7 @@
 // be kept: strings and bytes are bounds-checked.
 
 import { isUtf8 } from "node:buffer";
-import { markAsUntransferable } from "node:worker_threads";
+import { copyOut, MAX_LOOP_COPY_BYTES, setBytes } from "./copies.js";
 import { DecodeError, MAX_MESSAGE_DEPTH } from "./message.js";
 import type { Writer } from "./writer.js";
 
@@ -427,7 +427,7 @@ const { fromCharCode } = String;
 
 /** The text of ASCII bytes, up to sixteen a call; undefined if there is another byte. */
 /** The text in `buf[start, stop)`; undefined where it is not ASCII. For short ones: a long one is read in many pieces. */
-export function readAscii(buf: Buffer, start: number, stop: number): string | undefined {
+export function readAscii(buf: Uint8Array, start: number, stop: number): string | undefined {
   const length = stop - start;
   if (length < 8) return length === 0 ? "" : readFewAscii(buf, start, length);
   if (length <= 16) return readMoreAscii(buf, start, length);
@@ -437,7 +437,7 @@ export function readAscii(buf: Buffer, start: number, stop: number): string | un
 }
 
 /** One to seven ASCII characters. One call for all of them is what makes this worth its lines. */
-function readFewAscii(buf: Buffer, at: number, length: number): string | undefined {
+function readFewAscii(buf: Uint8Array, at: number, length: number): string | undefined {
   const a = buf[at]!;
   const b = length > 1 ? buf[at + 1]! : 0;
   const c = length > 2 ? buf[at + 2]! : 0;
@@ -465,7 +465,7 @@ function readFewAscii(buf: Buffer, at: number, length: number): string | undefin
 }
 
 /** Eight to sixteen ASCII characters, in one call: joining two short texts costs as much as making one. */
-function readMoreAscii(buf: Buffer, at: number, length: number): string | undefined {
+function readMoreAscii(buf: Uint8Array, at: number, length: number): string | undefined {
   const a = buf[at]!;
   const b = buf[at + 1]!;
   const c = buf[at + 2]!;
@@ -540,7 +540,7 @@ export function bytesRoom(value: Uint8Array, field: string): number {
 export function writeBytes(buf: Uint8Array, pos: number, value: Uint8Array): number {
   const length = value.length;
   const at = writeVarint32(buf, pos, length);
-  if (length > MAX_LOOP_COPY_BYTES) buf.set(value, at);
+  if (length > MAX_LOOP_COPY_BYTES) setBytes.call(buf, value, at);
   else for (let index = 0; index < length; index++) buf[at + index] = value[index]!;
   return at + length;
 }
@@ -556,68 +556,6 @@ export function readBytes(buf: Buffer, pos: number, end: number): Uint8Array {
   }
   cursor.pos = stop;
   return copyOut(buf, start, length);
-}
-
-/** Copies larger than this get memory of their own; smaller ones share chunks, as Node's `Buffer.allocUnsafe` does. */
-const MAX_POOLED_BYTES = 2048;
-const CHUNK_BYTES = 16_384;
-/** Up to this many bytes, copying in a loop beats making the view that native copying needs. */
-const MAX_LOOP_COPY_BYTES = 24;
-
-/** A buffer with at most so many bytes around those that are wanted is copied whole, which needs no view of it. */
-const MAX_BYTES_AROUND = 64;
-
-/** Where copies go next. */
-const chunk = newChunk();
-/** The buffer that was copied from last, taken apart: its accessors cost as much as a short copy. */
-const source: { buf: Buffer; memory: ArrayBufferLike; offset: number } = {
-  buf: Buffer.alloc(0),
-  memory: new ArrayBuffer(0),
-  offset: 0,
-};
-
-/** A transferred chunk would take other messages' bytes with it. */
-function newChunk(): { memory: ArrayBuffer; bytes: Uint8Array; used: number } {
-  const memory = new ArrayBuffer(CHUNK_BYTES);
-  markAsUntransferable(memory);
-  return { memory, bytes: new Uint8Array(memory), used: 0 };
-}
-
-function copyOut(buf: Buffer, start: number, length: number): Uint8Array {
-  if (length > MAX_POOLED_BYTES) return fillFrom(new Uint8Array(length), buf, start);
-  const size = buf.length;
-  if (length > MAX_LOOP_COPY_BYTES && size - length <= MAX_BYTES_AROUND) {
-    const at = takeFromChunk(size);
-    chunk.bytes.set(buf, at);
-    return new Uint8Array(chunk.memory, at + start, length);
-  }
-  const at = takeFromChunk(length);
-  return fillFrom(new Uint8Array(chunk.memory, at, length), buf, start);
-}
-
-function fillFrom(copy: Uint8Array, buf: Buffer, start: number): Uint8Array {
-  const length = copy.length;
-  if (length > MAX_LOOP_COPY_BYTES) {
-    if (source.buf !== buf) rememberSource(buf);
-    copy.set(new Uint8Array(source.memory, source.offset + start, length));
-  } else {
-    for (let index = 0; index < length; index++) copy[index] = buf[start + index]!;
-  }
-  return copy;
-}
-
-function rememberSource(buf: Buffer): void {
-  source.buf = buf;
-  source.memory = buf.buffer;
-  source.offset = buf.byteOffset;
-}
-
-/** Where the next `length` bytes of the chunk begin. */
-function takeFromChunk(length: number): number {
-  if (chunk.used + length > CHUNK_BYTES) Object.assign(chunk, newChunk());
-  const offset = chunk.used;
-  chunk.used = (offset + length + 7) & ~7;
-  return offset;
 }
 
 // Messages

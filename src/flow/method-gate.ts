@@ -143,12 +143,11 @@ export class MethodGate implements Gate {
     this.pool.running++;
     this.counters.started++;
     if (this.bucket !== undefined) this.bucket.take(this.pool.wheel.tick.now());
-    if (--this.untilMeasured > 0) {
-      call.startedAt = 0;
-    } else {
-      this.untilMeasured = this.stride;
-      call.startedAt = this.pool.wheel.clock.now();
-    }
+    call.isStarted = true;
+    if (--this.untilMeasured > 0) return 0;
+    this.untilMeasured = this.stride;
+    call.isMeasured = true;
+    call.startedAt = this.pool.wheel.clock.now();
     return call.startedAt;
   }
 
@@ -204,7 +203,7 @@ export class MethodGate implements Gate {
     this.pool.running--;
     if (call.failedWith === Code.OK) counters.succeeded++;
     else counters.fail(call.failedWith);
-    if (call.startedAt !== 0) this.measure(this.pool.wheel.clock.now() - call.startedAt);
+    if (call.isMeasured) this.measure(this.pool.wheel.clock.now() - call.startedAt);
     if (this.pool.waiting > 0) this.pool.onWorkerFree(this);
   }
 

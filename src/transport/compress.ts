@@ -53,7 +53,10 @@ export class Compressor {
    * smaller. Returns the flag for the frame. `wish` is the call's own, if it has one.
    */
   compressTail(writer: Writer, mark: number, wish: boolean | undefined): number {
-    if (this.chosen === undefined && wish !== true) return 0;
+    return this.chosen === undefined && wish !== true ? 0 : this.tryCompress(writer, mark, wish);
+  }
+
+  private tryCompress(writer: Writer, mark: number, wish: boolean | undefined): number {
     const algorithm = wish === undefined ? this.chosen : wish ? (this.chosen ?? this.possible) : undefined;
     const from = writer.start + mark;
     if (algorithm === undefined || writer.pos - from < this.minBytes) return 0;

@@ -29,11 +29,10 @@ export interface Endpoint {
   run?(call: IncomingCall): void;
 }
 
-/** {@link IncomingCall.startedAt} of a call whose handler was not started. */
-export const NOT_STARTED = -1;
-
 /** What a call needs of the context that its handler sees. */
 export interface IncomingContext {
+  /** False while the handler has asked for neither headers nor trailers. */
+  readonly hasResponseMetadata: boolean;
   /** The headers that the handler has set, the first time they are asked for; undefined for none. */
   takeHeaders(): Metadata | undefined;
   /** Whether the handler wants what it sends compressed; undefined to do as the connection does. */
@@ -55,8 +54,11 @@ export class IncomingCall extends Timer {
   requestBytes = 0;
   /** When the caller stops waiting, in the clock's milliseconds. */
   deadline = 0;
-  /** When the handler was started, if it is measured; 0 if it is not, {@link NOT_STARTED} before. */
-  startedAt: number = NOT_STARTED;
+  /** Whether the handler was started, and whether how long it takes is measured. Only the gate sets them. */
+  isStarted = false;
+  isMeasured = false;
+  /** When it was started, if it is measured. */
+  startedAt = 0;
   metadata: Metadata | undefined = undefined;
   context: IncomingContext | undefined = undefined;
   stream: Stream | undefined = undefined;
@@ -90,7 +92,7 @@ export class IncomingCall extends Timer {
     this.id = id;
     this.requestBytes = 0;
     this.deadline = Number.POSITIVE_INFINITY;
-    this.startedAt = NOT_STARTED;
+    this.isStarted = this.isMeasured = false;
     this.failedWith = Code.OK;
     this.answered = isOneWay;
     this.isOneWay = isOneWay;
@@ -217,6 +219,11 @@ export class IncomingCall extends Timer {
     else this.context?.cancel(error);
   }
 
+  /** Sets the timer for the deadline, if the call was not answered in the tick that began it, and does not wait. */
+  arm(): void {
+    if (!this.answered && this.backlog === undefined) this.session.wheel.add(this, this.deadline);
+  }
+
   /** The deadline has come while the handler runs, or the call has waited for too long. */
   override expire(): void {
     const { backlog, session } = this;
@@ -228,10 +235,10 @@ export class IncomingCall extends Timer {
   /** The call has ended at this side: its handler has, or will not be started. `isRefused`: the gate has refused it while it waited. */
   finish(isRefused: boolean = false): void {
     const { session, endpoint } = this;
-    if (this.startedAt !== NOT_STARTED) endpoint.gate.finish(this);
+    if (this.isStarted) endpoint.gate.finish(this);
     else if (this.backlog !== undefined) endpoint.gate.leave(this, isRefused);
     else endpoint.gate.dismiss(this);
-    // A list of this tick may still have it.
+    // What is armed when the tick ends may still have it.
     this.answered = true;
     this.context = undefined;
     this.metadata = undefined;
@@ -239,8 +246,6 @@ export class IncomingCall extends Timer {
     this.stream = undefined;
     this.opened = undefined;
     this.held = undefined;
-    // What was refused may still be among those whose deadlines are armed at the end of the tick.
-    this.answered = true;
     // An object that waits for reuse must not keep a closed connection alive.
     this.session = undefined as unknown as Session;
     session.incoming.onFinished(this);
@@ -250,7 +255,7 @@ export class IncomingCall extends Timer {
     const { outbox } = this.session;
     this.session.touch();
     beginFrame(outbox);
-    const flags = this.context === undefined ? Flag.END : this.beginResponse(this.context);
+    const flags = this.beginResponse(this.context);
     endFrame(outbox, FrameType.RESPONSE, flags | Flag.NO_MESSAGE, Code.OK, this.id);
     this.setAnswered(undefined);
   }
@@ -260,7 +265,7 @@ export class IncomingCall extends Timer {
     this.session.touch();
     beginFrame(outbox);
     const { context } = this;
-    const head = context === undefined ? Flag.END : this.beginResponse(context);
+    const head = this.beginResponse(context);
     const mark = outbox.pos - outbox.start;
     output.encode(message as never, outbox);
     const flags = head | this.session.compressor.compressTail(outbox, mark, context?.compress);
@@ -305,13 +310,17 @@ export class IncomingCall extends Timer {
     const { outbox, peer } = this.session;
     this.session.touch();
     beginFrame(outbox);
-    const flags = context === undefined ? Flag.END : this.beginResponse(context);
+    const flags = this.beginResponse(context);
     encodeStatus(error, outbox, peer.maxFrameBytes - (outbox.pos - outbox.start - HEADER_BYTES));
     endFrame(outbox, FrameType.RESPONSE, flags, errorCode(error), this.id);
   }
 
-  /** Appends the metadata that the handler has set; returns the frame's flags. */
-  private beginResponse(context: IncomingContext): number {
+  /** Appends the metadata that the handler has set, if any; returns the frame's flags. */
+  private beginResponse(context: IncomingContext | undefined): number {
+    return context === undefined || !context.hasResponseMetadata ? Flag.END : this.writeResponseMetadata(context);
+  }
+
+  private writeResponseMetadata(context: IncomingContext): number {
     const { outbox, peer } = this.session;
     const { sentTrailers: trailers } = context;
     const headers = context.takeHeaders();

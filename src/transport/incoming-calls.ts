@@ -64,8 +64,6 @@ export class IncomingCalls {
   private readonly cut = new Map<number, MessageSender>();
   /** The calls, by slot, whose requests have not arrived whole or whose responses have not left whole. */
   private readonly partial = new Map<number, number>();
-  private readonly armDeadlines = (): void => this.armUnarmed();
-  private unarmed: IncomingCall[] = [];
   /** Calls that have not been answered. */
   private openCount = 0;
   /** Calls that wait for a worker, and handlers that have not ended, those of cancelled calls among them. */
@@ -216,7 +214,6 @@ export class IncomingCalls {
     this.partial.clear();
     this.serving.length = 0;
     this.openCount = 0;
-    this.unarmed = [];
   }
 
   /** Answers every call that is still open with `error`. */
@@ -227,9 +224,7 @@ export class IncomingCalls {
 
   /** Arms the deadline of a call whose handler did not end at once, unless it ends within this tick. */
   watchDeadline(call: IncomingCall): void {
-    if (call.deadline === Number.POSITIVE_INFINITY) return;
-    if (this.unarmed.length === 0) this.session.wheel.tick.atEnd(this.armDeadlines);
-    this.unarmed.push(call);
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.session.wheel.addLate(call);
   }
 
   /** `call` has been answered. */
@@ -492,13 +487,6 @@ export class IncomingCalls {
       this.session.now = this.session.wheel.clock.now();
     }
     return this.session.now;
-  }
-
-  private armUnarmed(): void {
-    const calls = this.unarmed;
-    this.unarmed = [];
-    for (const call of calls)
-      if (!call.isAnswered && call.backlog === undefined) this.session.wheel.add(call, call.deadline);
   }
 }
 

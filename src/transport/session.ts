@@ -9,6 +9,7 @@
 // not is handed back to the owner; once closed, nothing of the connection is left in a wheel, a table or a slab.
 
 import type { Compression } from "../codec/compression.js";
+import { beginRead, endRead } from "../codec/copies.js";
 import {
   beginFrame,
   CloseReason,
@@ -283,11 +284,14 @@ export class Session implements PipeSink, FrameSink {
   onData(buf: Buffer, start: number, end: number): void {
     this.now = this.arrivedAt = this.wheel.tick.begin();
     this.heartbeat.onBytes(this.now);
+    beginRead(buf, start, end);
     try {
       this.splitter.push(buf, start, end);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.fatal(error.reason, error.message);
+    } finally {
+      endRead();
     }
     if (!this.isOpen) this.splitter.release();
     else this.pauseIfFull();

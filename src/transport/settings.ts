@@ -100,13 +100,15 @@ export const MAX_NAME_BYTES = 64;
 
 /** Fills in the defaults. Throws `RpcError` INVALID_ARGUMENT, which names the limit and its range. */
 export function resolveLimits(given: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  const limits: Record<string, number> = {};
-  const { maxMessageBytes = LIMITS.maxMessageBytes[0] } = given;
-  const { maxFrameBytes = Math.min(LIMITS.maxFrameBytes[0], maxMessageBytes) } = given;
-  for (const [name, [fallback, least, greatest]] of Object.entries(LIMITS)) {
-    limits[name] = checkLimit(name, given[name as keyof ConnectionLimits] ?? fallback, least, greatest);
-  }
-  limits.maxFrameBytes = checkLimit("maxFrameBytes", maxFrameBytes, LIMITS.maxFrameBytes[1], LIMITS.maxFrameBytes[2]);
+  const limit = (name: keyof ConnectionLimits, value: number | undefined = given[name]): number => {
+    const [fallback, least, greatest] = LIMITS[name];
+    return checkLimit(name, value ?? fallback, least, greatest);
+  };
+  const maxMessageBytes = limit("maxMessageBytes");
+  const maxFrameBytes = limit(
+    "maxFrameBytes",
+    given.maxFrameBytes ?? Math.min(LIMITS.maxFrameBytes[0], maxMessageBytes),
+  );
   if (maxMessageBytes < maxFrameBytes) {
     throw localError(
       Code.INVALID_ARGUMENT,
@@ -114,7 +116,29 @@ export function resolveLimits(given: Partial<ConnectionLimits> = {}): Connection
       "never",
     );
   }
-  return Object.freeze(limits) as unknown as ConnectionLimits;
+  // Written out: an object whose keys come from a loop is a dictionary to the engine, and these are read for each call.
+  return Object.freeze({
+    maxFrameBytes,
+    maxMessageBytes,
+    maxCallsPerConnection: limit("maxCallsPerConnection"),
+    maxMetadataBytes: limit("maxMetadataBytes"),
+    maxMethods: limit("maxMethods"),
+    maxUnsentBytes: limit("maxUnsentBytes"),
+    slowReaderTimeoutMs: limit("slowReaderTimeoutMs"),
+    handshakeTimeoutMs: limit("handshakeTimeoutMs"),
+    frameTimeoutMs: limit("frameTimeoutMs"),
+    heartbeatIntervalMs: limit("heartbeatIntervalMs"),
+    pendingHeartbeatIntervalMs: limit("pendingHeartbeatIntervalMs"),
+    heartbeatTimeoutMs: limit("heartbeatTimeoutMs"),
+    minPingIntervalMs: limit("minPingIntervalMs"),
+    maxInFlightBytes: limit("maxInFlightBytes"),
+    streamWindowBytes: limit("streamWindowBytes"),
+    connectionWindowBytes: limit("connectionWindowBytes"),
+    maxWindowBytes: limit("maxWindowBytes"),
+    maxStreamBufferBytes: limit("maxStreamBufferBytes"),
+    minCompressBytes: limit("minCompressBytes"),
+    streamStallTimeoutMs: limit("streamStallTimeoutMs"),
+  });
 }
 
 /** `value`, if it is a number between `least` and `greatest`. Throws `RpcError` INVALID_ARGUMENT otherwise. */

@@ -27,6 +27,12 @@ export abstract class Timer {
   abstract expire(): void;
 }
 
+/** What knows whether it still needs its timer, and until when. */
+export interface Arming {
+  /** Sets the timer, or does nothing. */
+  arm(): void;
+}
+
 /** A {@link Timer} that calls a function. */
 export class CallbackTimer extends Timer {
   private readonly callback: () => void;
@@ -63,6 +69,10 @@ export class TimerWheel {
   private readonly sweep = (): void => this.expireDue();
   private count = 0;
   private handle: TimerHandle | undefined = undefined;
+  /** What is armed when the tick ends: `late[0, lateCount)`. The list stays as long as it ever was. */
+  private readonly late: Arming[] = [];
+  private lateCount = 0;
+  private readonly onTickEnd = (): void => this.armLate();
   /** When the clock timer is set for; Infinity without one. */
   private armedFor = Number.POSITIVE_INFINITY;
 
@@ -85,6 +95,12 @@ export class TimerWheel {
     if (expiresAt < this.armedFor) this.arm(expiresAt);
   }
 
+  /** Has `timer` arm itself when this tick ends: most of what begins in a tick needs none any more then. */
+  addLate(timer: Arming): void {
+    if (this.lateCount === 0) this.tick.atEnd(this.onTickEnd);
+    this.late[this.lateCount++] = timer;
+  }
+
   /** Forgets `timer`; one that is not set is left alone. */
   remove(timer: Timer): void {
     const { previous, next } = timer;
@@ -99,6 +115,12 @@ export class TimerWheel {
   /** Drops the clock timer if nothing is set. For the end of a channel or server: after each call it would cost too much. */
   disarmIfEmpty(): void {
     if (this.count === 0) this.disarm();
+  }
+
+  private armLate(): void {
+    const { late, lateCount } = this;
+    this.lateCount = 0;
+    for (let i = 0; i < lateCount; i++) late[i]?.arm();
   }
 
   private arm(at: number): void {
