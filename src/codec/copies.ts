@@ -34,6 +34,8 @@ const source: { buf: Buffer; memory: ArrayBufferLike; offset: number } = {
   memory: NO_BUFFER.buffer,
   offset: 0,
 };
+/** What goes with the message that is in it. */
+let given = NO_BUFFER;
 /** What a connection has read and is being decoded. */
 const read = {
   buf: NO_BUFFER,
@@ -58,6 +60,16 @@ export function endRead(): void {
   read.buf = NO_BUFFER;
 }
 
+/** Until {@link endGiven}, `buf` is what is decoded, and nobody uses it afterwards: the value that is most of it stays there. */
+export function beginGiven(buf: Buffer): void {
+  given = buf;
+}
+
+/** See {@link beginGiven}. */
+export function endGiven(): void {
+  given = NO_BUFFER;
+}
+
 /** `buf[start, start + length)`, in memory that no other value is in. */
 export function copyOut(buf: Buffer, start: number, length: number): Uint8Array {
   if (length > MAX_SHARED_BYTES) return copyLong(buf, start, length);
@@ -79,7 +91,11 @@ export function copyAside(buf: Buffer, start: number, length: number): Uint8Arra
 }
 
 function copyLong(buf: Buffer, start: number, length: number): Uint8Array {
-  const copy = new Uint8Array(length);
+  if (buf === given && 2 * length >= buf.length) {
+    given = NO_BUFFER;
+    return viewOf(buf, start, length);
+  }
+  const copy = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
   setBytes.call(copy, viewOf(buf, start, length));
   return copy;
 }

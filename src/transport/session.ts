@@ -9,7 +9,7 @@
 // not is handed back to the owner; once closed, nothing of the connection is left in a wheel, a table or a slab.
 
 import type { Compression } from "../codec/compression.js";
-import { beginRead, endRead } from "../codec/copies.js";
+import { beginGiven, beginRead, endGiven, endRead } from "../codec/copies.js";
 import {
   beginFrame,
   CloseReason,
@@ -473,8 +473,13 @@ export class Session implements PipeSink, FrameSink {
     }
     const { arrivedAt: chunkArrivedAt } = this;
     this.arrivedAt = arrivedAt;
-    this.onWholeMessage(type, frame, 0, bytes, true);
-    this.arrivedAt = chunkArrivedAt;
+    beginGiven(frame);
+    try {
+      this.onWholeMessage(type, frame, 0, bytes, true);
+    } finally {
+      endGiven();
+      this.arrivedAt = chunkArrivedAt;
+    }
   }
 
   private onCredit(buf: Buffer, start: number): void {

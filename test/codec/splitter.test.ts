@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
+import { copyOut } from "../../src/codec/copies.js";
 import { CloseReason, FrameError, HEADER_BYTES, PREFACE, writeUint32 } from "../../src/codec/frame.js";
 import { SlabPool } from "../../src/codec/slab.js";
 import { type FrameSink, Splitter } from "../../src/codec/splitter.js";
@@ -159,19 +160,46 @@ describe("a length above the limit", () => {
   });
 });
 
-it("holds memory for what has arrived, not for what is announced", () => {
+it.each([
+  [1, 16_000],
+  [0, 16_000_000],
+])("holds memory for what has arrived, not for what is announced (%i slab for %i bytes)", (leases, bytes) => {
   const pool = new SlabPool({ debug: true, maxFreeBytes: 0 });
   const own = new Splitter(pool, sink, 16_000_000);
-  const begun = Buffer.concat([PREFACE, frame(0)]);
-  writeUint32(begun, PREFACE.length, 16_000_000);
+  const begun = Buffer.concat([PREFACE, frame(0), Buffer.alloc(1_000)]);
+  writeUint32(begun, PREFACE.length, bytes);
   const before = process.memoryUsage().arrayBuffers;
   own.push(begun, 0, begun.length);
   const chunk = Buffer.alloc(10_000);
-  for (let sent = 0; sent < 100_000; sent += chunk.length) own.push(chunk, 0, chunk.length);
-  expect(pool.leased).toBe(1);
+  for (let sent = 0; sent < Math.min(bytes - 10_000, 100_000); sent += chunk.length) own.push(chunk, 0, chunk.length);
+  expect(pool.leased).toBe(leases);
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000);
   own.release();
   expect(pool.leased).toBe(0);
+});
+
+it.each([
+  [16_384, false],
+  [16_385, true],
+])("puts a frame of %i bytes together in memory that goes with its message: %s", (bytes, isOwn) => {
+  const whole = frame(bytes - HEADER_BYTES, 7);
+  let first: Uint8Array | undefined;
+  const take = (buf: Buffer, start: number, end: number): void => {
+    const most = end - start - HEADER_BYTES - 100;
+    first = copyOut(buf, start + HEADER_BYTES, most);
+    const second = copyOut(buf, start + HEADER_BYTES, most);
+    expect(first.buffer === buf.buffer).toBe(isOwn);
+    expect(second.buffer).not.toBe(buf.buffer);
+    expect(Buffer.compare(first, second)).toBe(0);
+  };
+  const own = new Splitter(slabs, { isOpen: true, onFrame: take }, 100_000);
+  own.push(PREFACE, 0, PREFACE.length);
+  own.push(whole, 0, 5);
+  own.push(whole, 5, 6_000);
+  own.push(whole, 6_000, bytes);
+  whole.fill(0);
+  expect(first?.every((byte) => byte === 7)).toBe(true);
+  expect(slabs.leased).toBe(0);
 });
 
 it("hands out nothing after the sink has closed, and holds nothing", () => {
