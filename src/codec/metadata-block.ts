@@ -111,10 +111,14 @@ export function writeBlock(writer: Writer, bytes: Uint8Array, start: number, end
 /** Writes the length of the block that began at `mark`. Throws `RangeError` above `maxBytes`. */
 export function endBlock(writer: Writer, mark: number, maxBytes: number): void {
   const bytes = writer.pos - writer.start - mark - 2;
-  if (bytes > maxBytes) throw new RangeError(`metadata takes ${bytes} bytes; the peer accepts ${maxBytes}`);
+  if (bytes > maxBytes) throw tooLong(bytes, maxBytes);
   const at = writer.start + mark;
   writer.buf[at] = bytes;
   writer.buf[at + 1] = bytes >>> 8;
+}
+
+function tooLong(bytes: number, limit: number): RangeError {
+  return new RangeError(`metadata takes ${bytes} bytes; the peer accepts ${limit}`);
 }
 
 function writtenKey(key: string, place: number): WrittenKey {

@@ -37,11 +37,7 @@ export class Metadata {
   private end = 0;
 
   constructor(init?: PlainMetadata) {
-    if (init === undefined) return;
-    for (const key of Object.keys(init)) {
-      const value = init[key]!;
-      for (const each of isList(value) ? value : [value]) this.append(key, each);
-    }
+    if (init !== undefined) this.appendAll(init);
   }
 
   /** `init` itself if it is metadata already. */
@@ -107,6 +103,13 @@ export class Metadata {
     for (const [key, list] of this.all()) for (const value of list) writeEntry(writer, place++, key, value);
   }
 
+  private appendAll(init: PlainMetadata): void {
+    for (const key of Object.keys(init)) {
+      const value = init[key]!;
+      for (const each of isList(value) ? value : [value]) this.append(key, each);
+    }
+  }
+
   private first(name: string): MetadataValue | undefined {
     return this.block === undefined ? this.pairs?.get(name)?.[0] : firstIn(this.block, this.start, this.end, name);
   }
@@ -153,9 +156,13 @@ function writePlain(init: PlainMetadata, writer: Writer): void {
 export function metadataBlockBytes(buf: Buffer, start: number, end: number, maxBytes: number): number {
   if (end - start < 2) throw new DecodeError("metadata block: the frame ends inside its length");
   const bytes = buf[start]! | (buf[start + 1]! << 8);
-  if (bytes > maxBytes) throw new DecodeError(`metadata block of ${bytes} bytes; the limit is ${maxBytes}`);
-  if (bytes > end - start - 2) throw new DecodeError(`metadata block of ${bytes} bytes reaches beyond its frame`);
+  if (bytes > maxBytes) throw badBlock(bytes, `; the limit is ${maxBytes}`);
+  if (bytes > end - start - 2) throw badBlock(bytes, " reaches beyond its frame");
   return bytes + 2;
+}
+
+function badBlock(bytes: number, flaw: string): DecodeError {
+  return new DecodeError(`metadata block of ${bytes} bytes${flaw}`);
 }
 
 /** Reads the block whose two length bytes are at `start`. It shares no memory with `buf`. Throws {@link DecodeError}. */

@@ -133,9 +133,11 @@ export class Splitter {
   }
 
   private checkLength(bytes: number): number {
-    if (bytes > this.maxFrameBytes) {
-      throw new FrameError(CloseReason.LIMIT_EXCEEDED, `a frame of ${bytes} bytes; the limit is ${this.maxFrameBytes}`);
-    }
+    if (bytes > this.maxFrameBytes) throw tooLong(bytes, this.maxFrameBytes);
     return bytes;
   }
+}
+
+function tooLong(bytes: number, limit: number): FrameError {
+  return new FrameError(CloseReason.LIMIT_EXCEEDED, `a frame of ${bytes} bytes; the limit is ${limit}`);
 }

@@ -336,9 +336,7 @@ export class Session implements PipeSink, FrameSink {
 
   onFrame(buf: Buffer, start: number, end: number): void {
     const type = buf[start + 4] as number;
-    if (this.currentState === "handshake" && type !== FrameType.SETTINGS) {
-      throw new FrameError(CloseReason.PROTOCOL_ERROR, `frame type ${type} came before SETTINGS`);
-    }
+    if (this.currentState === "handshake" && type !== FrameType.SETTINGS) throw tooEarly(type);
     switch (type) {
       case FrameType.RESPONSE:
         if (this.isPlain(buf, start)) this.outgoing.onResponse(buf, start, end);
@@ -619,6 +617,10 @@ export class Session implements PipeSink, FrameSink {
 }
 
 function ignore(): void {}
+
+function tooEarly(type: number): FrameError {
+  return new FrameError(CloseReason.PROTOCOL_ERROR, `frame type ${type} came before SETTINGS`);
+}
 
 /** Refuses a frame whose type has a payload of fixed length if its own is another (section 4). */
 function expectPayload(buf: Buffer, start: number, end: number, bytes: number): void {
