@@ -49,6 +49,8 @@ interface DefinedMethod {
 const REQUESTS_PER_CLOCK_READ = 32;
 /** A call with less time left than this is not started, in milliseconds: it would have expired before its handler has looked. */
 const LEAST_REMAINING_MS = 0.1;
+/** Where the message of a request begins that cannot be read. */
+const UNREADABLE = -1;
 /** How many call objects wait for reuse in the process. */
 const MAX_FREE_CALLS = 4096;
 
@@ -345,20 +347,26 @@ export class IncomingCalls {
     call.begin(this.session, endpoint, id, isOneWay);
     if (!isOneWay) this.open(call, end - start);
     this.taken++;
-    let at: number;
-    try {
-      at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
-    } catch (error) {
-      call.fail(localError(Code.INVALID_ARGUMENT, (error as Error).message, "never", error));
-      return;
-    }
+    const at = this.readHead(call, flags, buf, start + HEADER_BYTES, end);
+    if (at === UNREADABLE) return;
     if (isLate(call, this.time())) call.fail(expired());
     else if (admission === Admission.START) this.run(call, flags, buf, at, end);
-    else {
-      method.backlog ??= this.backlogOf(endpoint);
-      if (isOneWay) this.holdOneWay(call, end - start);
-      call.wait(method.backlog, buf, at, end, flags);
-    }
+    else this.hold(call, method, flags, buf, start, at, end);
+  }
+
+  /** Has a call wait whose message is in `buf[at, end)`. */
+  private hold(
+    call: IncomingCall,
+    method: DefinedMethod,
+    flags: number,
+    buf: Buffer,
+    start: number,
+    at: number,
+    end: number,
+  ): void {
+    method.backlog ??= this.backlogOf(call.endpoint);
+    if (call.isAnswered) this.holdOneWay(call, end - start);
+    call.wait(method.backlog, buf, at, end, flags);
   }
 
   /** Starts the handler of a call; `buf` is undefined where its endpoint has opened the call. */
@@ -463,20 +471,23 @@ export class IncomingCalls {
     this.inFlightBytes += bytes;
   }
 
-  /** Reads what precedes the message; returns where the message begins. Throws `DecodeError`. */
+  /** Reads what precedes the message; returns where the message begins, or {@link UNREADABLE} once it has answered. */
   private readHead(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): number {
-    let at = start;
-    if ((flags & Flag.DEADLINE) !== 0) {
-      if (end - at < 4) throw new DecodeError("the frame ends inside the deadline");
-      call.deadline = this.session.arrivedAt + readUint32(buf, at);
-      at += 4;
-    }
-    if ((flags & Flag.METADATA) !== 0) {
+    if ((flags & Flag.DEADLINE) === 0) return this.readMetadata(call, flags, buf, start, end);
+    if (end - start < 4) return unreadable(call, new DecodeError("the frame ends inside the deadline"));
+    call.deadline = this.session.arrivedAt + readUint32(buf, start);
+    return this.readMetadata(call, flags, buf, start + 4, end);
+  }
+
+  private readMetadata(call: IncomingCall, flags: number, buf: Buffer, at: number, end: number): number {
+    if ((flags & Flag.METADATA) === 0) return at;
+    try {
       const bytes = metadataBlockBytes(buf, at, end, this.session.limits.maxMetadataBytes);
       call.metadata = decodeMetadata(buf, at);
-      at += bytes;
+      return at + bytes;
+    } catch (error) {
+      return unreadable(call, error as Error);
     }
-    return at;
   }
 
   /** The time, read anew every few requests: a chunk may hold hundreds, and their handlers take time. */
@@ -492,6 +503,11 @@ export class IncomingCalls {
 /** What the method's gate says of a call that nothing else forbids. */
 function admit({ endpoint, backlog }: DefinedMethod): Admission | RpcError {
   return (endpoint as Endpoint).gate.admit(backlog);
+}
+
+function unreadable(call: IncomingCall, error: Error): number {
+  call.fail(localError(Code.INVALID_ARGUMENT, error.message, "never", error));
+  return UNREADABLE;
 }
 
 function isCompressed(flags: number): boolean {
