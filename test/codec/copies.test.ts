@@ -11,13 +11,14 @@ afterEach(endRead);
 
 describe("what one read has brought", () => {
   const seed = testSeed();
+  const otherBuf = bytesOf(1000);
 
   it.each([
     ["close together", 200, 30],
     ["far apart", 40, 400],
     ["long and short", 3000, 3000],
   ])(`is copied value by value, %s (SEED=${seed})`, (_, longest, widest) => {
-    const pieces = fc.array(fc.record({ gap: fc.nat(widest), length: fc.nat(longest) }), {
+    const pieces = fc.array(fc.record({ gap: fc.nat(widest), length: fc.nat(longest), other: fc.nat(1000) }), {
       minLength: 10,
       maxLength: 300,
     });
@@ -27,11 +28,13 @@ describe("what one read has brought", () => {
       const copies: { readonly copy: Uint8Array; readonly start: number; readonly length: number }[] = [];
       beginRead(buf, 0, buf.length);
       let end = 0;
-      for (const { gap, length } of values) {
+      for (const { gap, length, other } of values) {
         const start = end + gap;
         end = start + length;
         if (end > buf.length) break;
         copies.push({ copy: copyOut(buf, start, length), start, length });
+        // What handlers decode meanwhile, for instance.
+        if (other > 0) copyOut(otherBuf, 0, other);
       }
       endRead();
       buf.fill(0);

@@ -103,7 +103,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "slab leaked: what is held of a frame when the connection is lost",
     file: "codec/splitter.ts",
-    find: "  release(): void {\n    if (this.held !== undefined) this.slabs.release(this.held);\n",
+    find: "  release(): void {\n    if (this.held !== undefined) this.letGo(this.held, this.isOwn);\n",
     replace: "  release(): void {\n",
   },
   {
