@@ -68,6 +68,9 @@ export function beginGiven(buf: Buffer): void {
 /** See {@link beginGiven}. */
 export function endGiven(): void {
   given = NO_BUFFER;
+  // Such a buffer may be long, and is not kept from being freed.
+  source.buf = NO_BUFFER;
+  source.memory = NO_BUFFER.buffer;
 }
 
 /** `buf[start, start + length)`, in memory that no other value is in. */

@@ -99,8 +99,8 @@ export class Splitter {
     try {
       this.sink.onFrame(frame, 0, frameBytes);
     } finally {
-      endGiven();
-      this.letGo(frame, isOwn);
+      if (isOwn) endGiven();
+      else this.slabs.release(frame);
     }
   }
 
