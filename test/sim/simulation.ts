@@ -123,6 +123,8 @@ class Run {
   private readonly dice: Dice;
   private readonly scenario: Scenario;
   private readonly strains: StrainPlan;
+  /** What {@link lastsUntil} has found; the run is over then. */
+  private readonly floodEnds = new Map<FloodPlan, number>();
   readonly network: FaultyNetwork;
   private readonly servers: SimServer[];
   private readonly clients: SimClient[];
@@ -377,10 +379,21 @@ class Run {
     );
   }
 
-  /** When the last call of a flood has been made and has arrived: its client or its server may be stalled when it is due. */
-  private lastsUntil({ client, untilMs }: FloodPlan): number {
-    const madeMs = afterStalls(untilMs, this.clients[client]!.host.stalls);
-    return Math.max(...this.servers.map(({ host }) => afterStalls(madeMs, host.stalls)));
+  /**
+   * When the last call of a flood has been made, has arrived and has ended: its client or its server may be stalled when it is
+   * due, or it waits for a connection.
+   */
+  private lastsUntil(flood: FloodPlan): number {
+    let untilMs = this.floodEnds.get(flood);
+    if (untilMs === undefined) {
+      const { host, records } = this.clients[flood.client]!;
+      const nonces = new Set(flood.calls.map(({ nonce }) => nonce));
+      const ends = records.filter(({ plan }) => nonces.has(plan.nonce)).map(({ endMs }) => endMs);
+      const madeMs = afterStalls(flood.untilMs, host.stalls);
+      untilMs = Math.max(...ends, ...this.servers.map((server) => afterStalls(madeMs, server.host.stalls)));
+      this.floodEnds.set(flood, untilMs);
+    }
+    return untilMs;
   }
 
   /** What strained the method of a call while it was under way, at any server that it may have gone to. */
