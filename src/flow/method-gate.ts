@@ -167,7 +167,7 @@ export class MethodGate implements Gate {
     standing.onWait(now, this.waiting, knownMs ?? remaining * QUEUE_SHARE);
     this.weigh(own, standing.isHeavy(own.ask(standing.interval)));
     const allowedMs = knownMs ?? remaining * (own.isHeavy ? QUEUE_SHARE : LIGHT_QUEUE_SHARE);
-    const patienceMs = standing.isStanding && own.isHeavy ? standing.patienceMs : allowedMs;
+    const patienceMs = standing.isStanding && own.isHeavy ? Math.min(allowedMs, standing.patienceMs) : allowedMs;
     call.waitingSince = now;
     pool.wheel.add(call, now + Math.min(patienceMs, remaining));
     this.push(call, own);
