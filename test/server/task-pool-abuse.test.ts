@@ -158,6 +158,22 @@ describe("a queue", () => {
     expect(server.stats().waiting).toBe(8);
   });
 
+  it("that stands lets nobody wait for longer than the policy allows from now on", async () => {
+    const { server } = await serveHeld({ queue: 100 });
+    const client = rig.current.client();
+    const call = (): Promise<RpcError> => failure(client.echo({}, { timeoutMs: 1_000 }));
+    for (let i = 0; i < 30; i++) {
+      void call();
+      await rig.current.clock.advance(100);
+    }
+    server.policies.set(echo, { queue: 100, queueDeadlineMs: 5 });
+    const refused = await rig.current.after(10, call());
+    expect(refused).toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+      message: expect.stringMatching(/the call waited \d ms/),
+    });
+  });
+
   it("that is full at once tells callers of a short time while it does not know better, then of the time it takes", async () => {
     const { clock } = rig.current;
     const handle = (request: Message): Promise<Message> =>
