@@ -79,12 +79,28 @@ export function closeReasonName(reason: number): string {
 }
 
 // A call id (section 6): bit 0 tells which side began the call, bits 1-16 are its slot, bits 17-31 a generation that
-// changes each time the slot is used again.
+// changes each time the slot is used again. Here it is a signed integer, which the engine keeps without an allocation
+// whatever its highest bit is; people are told the unsigned one, by `idText`.
 
 /** How many slots an id can name. */
 export const MAX_SLOTS = 65_536;
 /** Added to an id to make the next one of the same slot; the sum is taken modulo 2^32. */
 export const GENERATION_STEP = 0x2_0000;
+
+/** The id of the call that a frame is about, whose header is at `at`. */
+export function readId(buf: Buffer, at: number): number {
+  return (
+    (buf[at + 8] as number) |
+    ((buf[at + 9] as number) << 8) |
+    ((buf[at + 10] as number) << 16) |
+    ((buf[at + 11] as number) << 24)
+  );
+}
+
+/** An id as PROTOCOL.md writes it. */
+export function idText(id: number): string {
+  return String(id >>> 0);
+}
 
 /** The slot in a call id. */
 export function slotOf(id: number): number {

@@ -2,7 +2,7 @@
 // had cut it: whoever reads frames need not know that there are fragments. Memory is set aside as bytes arrive, never by
 // what a first frame announces; the sum of what is announced is bounded.
 
-import { CloseReason, Flag, FrameError, FrameType, HEADER_BYTES, readUint32 } from "../codec/frame.js";
+import { CloseReason, Flag, FrameError, FrameType, HEADER_BYTES, idText, readId, readUint32 } from "../codec/frame.js";
 import { Code, localError, type RpcError } from "../codec/status.js";
 import { LENGTH_BYTES } from "./message-sender.js";
 import type { ConnectionLimits } from "./settings.js";
@@ -73,13 +73,13 @@ export class Assembler {
       buf.copy(assembly.frame, HEADER_BYTES, start + HEADER_BYTES + LENGTH_BYTES, end);
       this.announced += total;
     }
-    this.assemblies.set(readUint32(buf, start + 8), assembly);
+    this.assemblies.set(readId(buf, start), assembly);
     this.incomplete = this.assemblies.size;
   }
 
   /** Throws {@link FrameError} if a message of this call is incomplete. */
   expectNone(id: number): void {
-    if (this.assemblies.has(id)) throw broken(`call ${id} begins a message before its last one is complete`);
+    if (this.assemblies.has(id)) throw broken(`call ${idText(id)} begins a message before its last one is complete`);
   }
 
   /** True while a message of this call is incomplete. */
@@ -89,13 +89,15 @@ export class Assembler {
 
   /** FRAGMENT: the whole message if this was the last one. Throws {@link FrameError} if the lengths do not add up. */
   append(buf: Buffer, start: number, end: number, now: number): Assembled | undefined {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const assembly = this.assemblies.get(id) as Assembly;
     const bytes = end - start - HEADER_BYTES;
     const isLast = ((buf[start + 5] as number) & Flag.MORE) === 0;
     const received = assembly.received + bytes;
     if (isLast ? received !== assembly.total : received >= assembly.total)
-      throw broken(`the fragments of call ${id} do not add up to the ${assembly.total - HEADER_BYTES} bytes announced`);
+      throw broken(
+        `the fragments of call ${idText(id)} do not add up to the ${assembly.total - HEADER_BYTES} bytes announced`,
+      );
     if (assembly.frame !== undefined) {
       if (assembly.frame.length < received) assembly.frame = grown(assembly.frame, assembly, received);
       buf.copy(assembly.frame, assembly.received, start + HEADER_BYTES, end);
@@ -167,7 +169,7 @@ export function announcedBytes(buf: Buffer, start: number, end: number): number 
   if (end - start < HEADER_BYTES + LENGTH_BYTES) throw broken("a frame with MORE has no length");
   const bytes = readUint32(buf, start + HEADER_BYTES);
   if (end - start - HEADER_BYTES - LENGTH_BYTES < bytes) return bytes;
-  throw broken(`call ${readUint32(buf, start + 8)}: MORE, but all ${bytes} bytes came`);
+  throw broken(`call ${idText(readId(buf, start))}: MORE, but all ${bytes} bytes came`);
 }
 
 /** A larger copy of what has arrived, for at least `bytes`: it doubles, and never beyond the whole. */

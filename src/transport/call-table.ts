@@ -57,7 +57,7 @@ export class CallTable {
     const call = this.calls[slot];
     if (this.ids[slot] !== id || call === undefined) return "unknown";
     this.calls[slot] = undefined;
-    this.ids[slot] = (id + GENERATION_STEP) >>> 0;
+    this.ids[slot] = (id + GENERATION_STEP) | 0;
     if (slot < this.maxSlots) this.free.push(slot);
     else this.retired++;
     return call ?? "late";
@@ -102,7 +102,7 @@ export class CallTable {
   private grow(): number {
     const slot = this.calls.length;
     this.calls.push(undefined);
-    this.ids.push(((slot << 1) | this.side) >>> 0);
+    this.ids.push((slot << 1) | this.side);
     return slot;
   }
 }

@@ -11,7 +11,9 @@ import {
   FrameError,
   FrameType,
   HEADER_BYTES,
+  idText,
   readArg,
+  readId,
   readUint32,
   slotOf,
 } from "../codec/frame.js";
@@ -127,7 +129,7 @@ export class IncomingCalls {
 
   /** REQUEST, a whole one: serves the call or refuses it. `wasCut`: {@link onCutRequest} has taken it. */
   onRequest(buf: Buffer, start: number, end: number, wasCut: boolean): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
     if (wasCut) this.partial.delete(slotOf(id));
@@ -138,7 +140,7 @@ export class IncomingCalls {
 
   /** The first frame of a request that is cut up. False: the call is refused, for `refusal` or another reason. */
   onCutRequest(buf: Buffer, start: number, refusal: RpcError | undefined): boolean {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const flags = buf[start + 5] as number;
     const method = this.methodOf(buf, start, id);
     const busy = this.refusalOf(method, flags & ~Flag.MORE, id, readUint32(buf, start + HEADER_BYTES), false);
@@ -150,7 +152,7 @@ export class IncomingCalls {
 
   /** CANCEL: answers the call and aborts its handler's signal. One that was answered already is left alone. */
   onCancel(buf: Buffer, start: number): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const code = readArg(buf, start) === Code.DEADLINE_EXCEEDED ? Code.DEADLINE_EXCEEDED : Code.CANCELLED;
     this.end(id, code, "the caller gave the call up");
   }
@@ -159,7 +161,7 @@ export class IncomingCalls {
   onMessageBegin(id: number, flags: number, bytes: number, refusal: RpcError | undefined): boolean {
     const call = this.find(id);
     if (call === undefined) return false;
-    if (call.stream === undefined) throw broken(`MESSAGE for call ${id}, whose request was complete`);
+    if (call.stream === undefined) throw broken(`MESSAGE for call ${idText(id)}, whose request was complete`);
     call.stream.begin(flags, bytes);
     if (refusal !== undefined) this.refuseMessage(id, refusal);
     return refusal === undefined;
@@ -167,7 +169,7 @@ export class IncomingCalls {
 
   /** MESSAGE, a whole one, for which {@link onMessageBegin} was true. */
   onMessage(buf: Buffer, start: number, end: number): void {
-    this.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);
+    this.find(readId(buf, start))?.stream?.onMessage(buf, start, end);
   }
 
   /** CREDIT for a stream; one that has ended takes none. */
@@ -475,7 +477,7 @@ export class IncomingCalls {
   private readHead(call: IncomingCall, flags: number, buf: Buffer, start: number, end: number): number {
     if ((flags & Flag.DEADLINE) === 0) return this.readMetadata(call, flags, buf, start, end);
     if (end - start < 4) return unreadable(call, new DecodeError("the frame ends inside the deadline"));
-    call.deadline = this.session.arrivedAt + readUint32(buf, start);
+    call.deadline = Math.ceil(this.session.arrivedAt + readUint32(buf, start));
     return this.readMetadata(call, flags, buf, start + 4, end);
   }
 
@@ -534,11 +536,11 @@ function noSuchMethod(index: number): FrameError {
 }
 
 function wrongSide(id: number): FrameError {
-  return broken(`REQUEST ${id} has an id of the receiving side`);
+  return broken(`REQUEST ${idText(id)} has an id of the receiving side`);
 }
 
 function slotInUse(id: number): FrameError {
-  return broken(`REQUEST ${id} uses a slot whose call is not answered`);
+  return broken(`REQUEST ${idText(id)} uses a slot whose call is not answered`);
 }
 
 function noSuchSlot(id: number, limit: number): RpcError {

@@ -4,7 +4,8 @@
 //
 //    handed to the pipe | full slabs, in order | current slab: [handed, start) finished frames, [start, pos) being written
 //
-// Positions that callers keep (`framePosition`) count bytes from the beginning of the connection.
+// Positions that callers keep (`framePosition`) count bytes from the beginning of the connection, or from the last `rebase`:
+// a number that needs more than 31 bits would cost each call an allocation.
 
 import type { SlabPool } from "../codec/slab.js";
 import { Writer } from "../codec/writer.js";
@@ -19,6 +20,9 @@ export const MAX_WRITE_BYTES = 262_144;
 const MIN_EARLY_BYTES = 2048;
 /** What is given to the pipe before the tick ends is this part of what the tick before has written, if that is more. */
 const EARLY_SHARE = 0.5;
+
+/** Positions are counted anew once this many bytes have been given to the pipe. */
+const REBASE_BYTES = 2 ** 30;
 
 const NO_SLAB: Buffer = Buffer.alloc(0);
 
@@ -42,7 +46,7 @@ export class Outbox extends Writer {
   private inPipeBytes = 0;
   /** How much of the current slab the pipe has been given. */
   private handed = 0;
-  /** The position, in the connection, of the current slab's first byte. */
+  /** The position of the current slab's first byte. */
   private base = 0;
   private scheduled = false;
   /** So many finished bytes are given to the pipe before the tick ends. */
@@ -75,7 +79,7 @@ export class Outbox extends Writer {
     return this.inPipeBytes + this.queuedBytes + this.start - this.handed;
   }
 
-  /** Where the frame being written begins, counted from the beginning of the connection. */
+  /** Where the frame being written begins. */
   get framePosition(): number {
     return this.base + this.start;
   }
@@ -83,6 +87,19 @@ export class Outbox extends Writer {
   /** Everything before this position has been given to the pipe, and may have left the process. */
   get handedPosition(): number {
     return this.base + this.handed - this.queuedBytes;
+  }
+
+  /** True once so much was given to the pipe that {@link rebase} is due. */
+  get isFar(): boolean {
+    return this.handedPosition >= REBASE_BYTES;
+  }
+
+  /** Counts positions from the first byte that the pipe has not been given; returns how much smaller each one is now. */
+  rebase(): number {
+    const by = this.handedPosition;
+    this.base -= by;
+    this.flushedPosition -= by;
+    return by;
   }
 
   /** Takes back the frame being written. */

@@ -9,6 +9,7 @@ import {
   FrameType,
   HEADER_BYTES,
   readArg,
+  readId,
   readUint32,
   slotOf,
   writeUint32,
@@ -29,6 +30,8 @@ import { decodeStatus } from "./status-frame.js";
 import { CallbackTimer } from "./timers.js";
 
 const DEADLINE_BYTES = 4;
+/** A position before all that the pipe has not been given. */
+const HANDED = -1;
 const MAX_UINT32 = 0xffff_ffff;
 /** The writer that waiting requests are encoded with is not kept beyond this: one long request must not hold memory for good. */
 const MAX_PARKING_BYTES = 1_048_576;
@@ -175,7 +178,7 @@ export class OutgoingCalls {
 
   /** RESPONSE, a whole one: settles the call. */
   onResponse(buf: Buffer, start: number, end: number): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const flags = buf[start + 5] as number;
     const call = this.table.settle(id);
     if (this.hasCut) this.stopCut(id);
@@ -219,7 +222,7 @@ export class OutgoingCalls {
 
   /** MESSAGE, a whole one, for which {@link onMessageBegin} was true. */
   onMessage(buf: Buffer, start: number, end: number): void {
-    this.table.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);
+    this.table.find(readId(buf, start))?.stream?.onMessage(buf, start, end);
   }
 
   /** CREDIT for a stream; one that has ended takes none. */
@@ -307,6 +310,12 @@ export class OutgoingCalls {
       }
     }
     for (const id of this.cut.keys()) this.stopCut(id);
+  }
+
+  /** The outbox counts positions from `by` bytes further on. Those that the pipe has been given need not be told apart. */
+  onRebase(by: number): void {
+    for (const call of [...this.table.live(), ...this.oneWay])
+      call.framePosition = Math.max(HANDED, call.framePosition - by);
   }
 
   /** One-way calls resolve once the pipe has their bytes. */

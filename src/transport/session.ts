@@ -19,10 +19,12 @@ import {
   FrameError,
   FrameType,
   HEADER_BYTES,
+  idText,
   PING_FRAME,
   PONG_FRAME,
   PREFACE,
   readArg,
+  readId,
   readUint32,
 } from "../codec/frame.js";
 import type { SlabPool } from "../codec/slab.js";
@@ -215,6 +217,7 @@ export class Session implements PipeSink, FrameSink {
     this.now = this.wheel.tick.now();
     this.flow.onTick();
     this.outbox.schedule();
+    if (this.outbox.isFar) this.outgoing.onRebase(this.outbox.rebase());
   }
 
   /** One-way calls resolve once the pipe has been given their bytes. */
@@ -409,14 +412,14 @@ export class Session implements PipeSink, FrameSink {
     }
     // Of the calls with an incomplete message, a RESPONSE ends one, and a one-way REQUEST names none.
     if (!this.assembler.isEmpty && type !== FrameType.RESPONSE && !isOneWay(type, flags))
-      this.assembler.expectNone(readUint32(buf, start + 8));
+      this.assembler.expectNone(readId(buf, start));
     if (type === FrameType.MESSAGE && !this.isMessageWanted(buf, start, end - start, undefined)) return;
     this.onWholeMessage(type, buf, start, end, false);
   }
 
   /** A MESSAGE of `bytes`, header included, begins: it costs its stream credit, and ends its call if it cannot be taken. */
   private isMessageWanted(buf: Buffer, start: number, bytes: number, refusal: RpcError | undefined): boolean {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const calls = this.isOwn(id) ? this.outgoing : this.incoming;
     return calls.onMessageBegin(id, buf[start + 5] as number, bytes, refusal);
   }
@@ -424,12 +427,11 @@ export class Session implements PipeSink, FrameSink {
   private onWholeMessage(type: number, buf: Buffer, start: number, end: number, wasCut: boolean): void {
     if (type === FrameType.RESPONSE) {
       // It ends the call, whatever was incomplete.
-      if (!this.assembler.isEmpty && this.isOwn(readUint32(buf, start + 8)))
-        this.assembler.forget(readUint32(buf, start + 8));
+      if (!this.assembler.isEmpty && this.isOwn(readId(buf, start))) this.assembler.forget(readId(buf, start));
       this.outgoing.onResponse(buf, start, end);
     } else if (type === FrameType.REQUEST) {
       this.incoming.onRequest(buf, start, end, wasCut);
-    } else if (this.isOwn(readUint32(buf, start + 8))) {
+    } else if (this.isOwn(readId(buf, start))) {
       this.outgoing.onMessage(buf, start, end);
     } else {
       this.incoming.onMessage(buf, start, end);
@@ -438,7 +440,7 @@ export class Session implements PipeSink, FrameSink {
 
   /** The first frame of a message that is cut up: it is taken, or refused before any more of it comes. */
   private onCutMessage(type: number, buf: Buffer, start: number, end: number): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const bytes = announcedBytes(buf, start, end);
     // A RESPONSE for a call of its sender says nothing about that call.
     const isStray = type === FrameType.RESPONSE && !this.isOwn(id);
@@ -454,13 +456,16 @@ export class Session implements PipeSink, FrameSink {
   }
 
   private onFragment(buf: Buffer, start: number, end: number): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     this.flow.onReceived(end - start);
     if (this.assembler.has(id)) {
       const assembled = this.assembler.append(buf, start, end, this.now);
       if (assembled !== undefined) this.onAssembled(assembled, id);
     } else if (this.isLive(id)) {
-      throw new FrameError(CloseReason.PROTOCOL_ERROR, `FRAGMENT for call ${id}, which has no incomplete message`);
+      throw new FrameError(
+        CloseReason.PROTOCOL_ERROR,
+        `FRAGMENT for call ${idText(id)}, which has no incomplete message`,
+      );
     }
   }
 
@@ -481,7 +486,7 @@ export class Session implements PipeSink, FrameSink {
   }
 
   private onCredit(buf: Buffer, start: number): void {
-    const id = readUint32(buf, start + 8);
+    const id = readId(buf, start);
     const bytes = readUint32(buf, start + HEADER_BYTES);
     if (bytes === 0 || bytes > MAX_CREDIT) {
       throw new FrameError(CloseReason.PROTOCOL_ERROR, `CREDIT of ${bytes} bytes; allowed are 1 to ${MAX_CREDIT}`);

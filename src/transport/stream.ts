@@ -5,7 +5,7 @@
 // credit goes back as the reader takes messages, and stops when the peer has ended its side.
 
 import { availableCompressions, decompress } from "../codec/compression.js";
-import { CloseReason, Flag, FrameError, HEADER_BYTES } from "../codec/frame.js";
+import { CloseReason, Flag, FrameError, HEADER_BYTES, idText } from "../codec/frame.js";
 import { DecodeError } from "../codec/message.js";
 import { decodeMetadata, type Metadata, metadataBlockBytes } from "../codec/metadata.js";
 import { RpcError } from "../codec/status.js";
@@ -69,9 +69,9 @@ export class Stream {
 
   /** A MESSAGE of `bytes`, header included, begins to arrive, and costs its credit at once. Throws {@link FrameError}. */
   begin(flags: number, bytes: number): void {
-    if (this.hasEnded) throw broken(`MESSAGE for call ${this.id}, whose messages had ended`);
+    if (this.hasEnded) throw broken(`MESSAGE for call ${idText(this.id)}, whose messages had ended`);
     if ((flags & Flag.NO_MESSAGE) !== 0) return;
-    if (this.allowance <= 0) throw broken(`MESSAGE for call ${this.id} without credit`);
+    if (this.allowance <= 0) throw broken(`MESSAGE for call ${idText(this.id)} without credit`);
     this.allowance -= bytes;
   }
 
@@ -169,7 +169,7 @@ export class Stream {
 
   private readHeaders(buf: Buffer, start: number, end: number): number {
     if (!this.isCaller || this.hasHeaders)
-      throw broken(`MESSAGE for call ${this.id} has metadata that it may not have`);
+      throw broken(`MESSAGE for call ${idText(this.id)} has metadata that it may not have`);
     this.hasHeaders = true;
     const bytes = metadataBlockBytes(buf, start, end, (this.session as Session).limits.maxMetadataBytes);
     this.sink.onHeaders(decodeMetadata(buf, start));

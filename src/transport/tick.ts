@@ -8,6 +8,7 @@ export class Tick {
   private readonly clock: Clock;
   private readonly onEnd = (): void => this.end();
   private time = 0;
+  private wholeTime = 0;
   private isUnderWay = false;
   private callbacks: (() => void)[] = [];
   /** The list of the tick before, used again. */
@@ -22,9 +23,16 @@ export class Tick {
     return this.isUnderWay ? this.time : this.begin();
   }
 
+  /** The same, rounded up to whole milliseconds: once for all that ask. */
+  ceil(): number {
+    if (!this.isUnderWay) this.begin();
+    return this.wholeTime;
+  }
+
   /** The time now, which is the time of this tick from here on. */
   begin(): number {
     this.time = this.clock.now();
+    this.wholeTime = Math.ceil(this.time);
     if (!this.isUnderWay) {
       this.isUnderWay = true;
       this.clock.endOfTick(this.onEnd);

@@ -43,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "double settle: a call stays in its slot when it is answered",
     file: "transport/call-table.ts",
-    find: "    this.calls[slot] = undefined;\n    this.ids[slot] = (id + GENERATION_STEP) >>> 0;\n",
+    find: "    this.calls[slot] = undefined;\n    this.ids[slot] = (id + GENERATION_STEP) | 0;\n",
     replace: "",
   },
   {
@@ -359,9 +359,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "the messages of a stream that waits are lost",
     file: "transport/incoming-calls.ts",
-    find: "    this.find(readUint32(buf, start + 8))?.stream?.onMessage(buf, start, end);\n",
+    find: "    this.find(readId(buf, start))?.stream?.onMessage(buf, start, end);\n",
     replace:
-      "    const call = this.find(readUint32(buf, start + 8));\n    if (call?.backlog === undefined) call?.stream?.onMessage(buf, start, end);\n",
+      "    const call = this.find(readId(buf, start));\n    if (call?.backlog === undefined) call?.stream?.onMessage(buf, start, end);\n",
     from: 272,
   },
   {

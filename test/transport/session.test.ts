@@ -280,6 +280,28 @@ describe("what a response means to the side that called", () => {
     expect(wrong).toBe(0);
   });
 
+  it("settles calls whatever the highest bit of their ids is", async () => {
+    await rig.current.serve();
+    const channel = rig.current.connect();
+    const client = new EchoClient(channel);
+    // One call at a time, on one slot: after 2^14 of them the highest bit is set, after 2^15 the first id comes again.
+    let wrong = 0;
+    for (let call = 0; call <= 32_768; call++) {
+      const reply = await rig.current.now(client.echo({ id: BigInt(call) }));
+      if (reply.id !== BigInt(call)) wrong++;
+    }
+    expect(wrong).toBe(0);
+    expect(channel.stats()).toMatchObject({ pending: 0, unknownResponses: 0, lateResponses: 0 });
+  });
+
+  it("tells people ids as they travel, without a sign", async () => {
+    await rig.current.serve();
+    const peer = await dial();
+    peer.send(hello(), METHODS, request(0x8000_0000, 2), request(0x8000_0000, 2));
+    await pass();
+    expect(peer.goAway?.message).toContain("REQUEST 2147483648");
+  });
+
   it("counts the answer to a call that has timed out, and uses its slot only after it", async () => {
     const { client, peer, channel } = await accept();
     const late = failure(client.echo({}, { timeoutMs: 50 }));
