@@ -37,15 +37,6 @@ export interface OutgoingCallOptions {
 }
 
 type Resolve = (value: unknown) => void;
-type Reject = (error: RpcError) => void;
-
-// One executor for every promise: a closure per call would be garbage per call.
-let resolveLast: Resolve;
-let rejectLast: Reject;
-const capture = (resolve: Resolve, reject: Reject): void => {
-  resolveLast = resolve;
-  rejectLast = reject;
-};
 
 /** One call from this side. */
 export class OutgoingCall extends Timer {
@@ -54,7 +45,7 @@ export class OutgoingCall extends Timer {
   readonly options: OutgoingCallOptions;
   /** Its id on `session`; meaningless without one. */
   id = 0;
-  /** Where its frame begins among the bytes of `session`. */
+  /** Where its frame begins among the bytes of `session`, as its outbox counts them; -1 if it was handed over long ago. */
   framePosition = 0;
   /** The connection that carries it; undefined while it waits and after it has settled. */
   session: Session | undefined = undefined;
@@ -64,8 +55,7 @@ export class OutgoingCall extends Timer {
   /** Its streams, if its method has any. */
   stream: Stream | undefined = undefined;
   protected readonly wheel: TimerWheel;
-  private readonly resolve: Resolve;
-  private readonly reject: Reject;
+  private resolve!: Resolve;
   private settled = false;
 
   constructor(method: AnyMethod, options: OutgoingCallOptions, wheel: TimerWheel, expiresAt: number) {
@@ -73,9 +63,10 @@ export class OutgoingCall extends Timer {
     this.method = method;
     this.options = options;
     this.wheel = wheel;
-    this.promise = new Promise(capture);
-    this.resolve = resolveLast;
-    this.reject = rejectLast;
+    // The compiled constructor makes no closure of this: it never leaves it.
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
     // A whole number, which the engine keeps without an allocation; rounded up, so that no call ends early.
     this.expiresAt = Math.ceil(expiresAt);
     if (options.signal !== undefined) onAbort(options.signal, this);
@@ -104,7 +95,8 @@ export class OutgoingCall extends Timer {
 
   /** Rejects the promise. */
   fail(error: RpcError): void {
-    if (this.end(error)) this.reject(error);
+    // The function that rejects is not kept: calls that wait for their answers would keep it alive for the few that fail.
+    if (this.end(error)) this.resolve(Promise.reject(error));
   }
 
   /** Ends the call from this side: rejects the promise and, where a connection carries the call, tells the peer. */
