@@ -28,6 +28,7 @@ export class ContextKey<T> {
 
 /** What few contexts need. */
 interface Extras {
+  cancelError?: RpcError;
   controller?: AbortController;
   values?: Map<ContextKey<unknown>, unknown>;
   children?: Set<Abortable>;
@@ -35,18 +36,22 @@ interface Extras {
 
 /** A deadline, a cancellation, metadata and values that calls share: see {@link createContext} and {@link CallContext}. */
 export abstract class Context implements CallParent {
-  /** When it ends, in the milliseconds of its clock; Infinity for never. */
-  readonly expiresAt: number;
+  /** Undefined for never: a whole number of milliseconds then needs no memory of its own. */
+  private readonly endsAt: number | undefined;
   protected readonly parent: Context | undefined;
   private carried: Metadata | undefined;
-  private cancelError: RpcError | undefined = undefined;
   private extras: Extras | undefined = undefined;
 
   /** Made by {@link createContext} and by the dispatcher. */
   protected constructor(expiresAt: number, parent: Context | undefined, metadata: Metadata | undefined) {
-    this.expiresAt = expiresAt;
+    this.endsAt = expiresAt === Number.POSITIVE_INFINITY ? undefined : expiresAt;
     this.parent = parent;
     this.carried = metadata;
+  }
+
+  /** When it ends, in the milliseconds of its clock; Infinity for never. */
+  get expiresAt(): number {
+    return this.endsAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** What `expiresAt` is measured with. */
@@ -78,19 +83,19 @@ export abstract class Context implements CallParent {
     const extras = this.needExtras();
     if (extras.controller === undefined) {
       extras.controller = new AbortController();
-      if (this.cancelError !== undefined) extras.controller.abort(this.cancelError);
+      if (extras.cancelError !== undefined) extras.controller.abort(extras.cancelError);
     }
     return extras.controller.signal;
   }
 
   /** True once the context is cancelled or its time is over. */
   get isCancelled(): boolean {
-    return this.cancelError !== undefined;
+    return this.error !== undefined;
   }
 
   /** Why {@link isCancelled} is true. */
   get error(): RpcError | undefined {
-    return this.cancelError;
+    return this.extras?.cancelError;
   }
 
   /** The value of `key` here, else that of the parent. */
@@ -108,10 +113,9 @@ export abstract class Context implements CallParent {
 
   /** Cancels the context, and the calls that have it as their parent. For handlers' contexts the connection does that. */
   cancel(error: RpcError): void {
-    if (this.cancelError !== undefined) return;
-    this.cancelError = error;
-    const { extras } = this;
-    if (extras === undefined) return;
+    const extras = this.needExtras();
+    if (extras.cancelError !== undefined) return;
+    extras.cancelError = error;
     extras.controller?.abort(error);
     const children = [...(extras.children ?? [])];
     extras.children = undefined as never;
@@ -202,14 +206,8 @@ export function createContext(options: ContextOptions = {}): Context & Disposabl
 export class CallContext extends Context implements IncomingContext {
   /** The method being served. */
   readonly method: AnyMethod;
-  /**
-   * True: compress what the handler sends, if the caller can read that and it becomes smaller; false: do not. Default: the
-   * server's `compression`. It may change from one message of a stream to the next.
-   */
-  compress: boolean | undefined = undefined;
   private readonly session: Session;
-  private response: ResponseMetadata | undefined = undefined;
-  private stream: Stream | undefined = undefined;
+  private sending: Sending | undefined = undefined;
 
   /** Made by the dispatcher. */
   constructor(method: AnyMethod, call: IncomingCall) {
@@ -240,57 +238,77 @@ export class CallContext extends Context implements IncomingContext {
     return this.session.wheel.clock;
   }
 
+  /**
+   * True: compress what the handler sends, if the caller can read that and it becomes smaller; false: do not. Default: the
+   * server's `compression`. It may change from one message of a stream to the next.
+   */
+  get compress(): boolean | undefined {
+    return this.sending?.compress;
+  }
+
+  set compress(wanted: boolean | undefined) {
+    this.needSending().compress = wanted;
+  }
+
   /** Metadata that is sent ahead of the response, or of the first message of a stream; set it before that. */
   get headers(): Metadata {
-    return this.needResponse().headers;
+    const sending = this.needSending();
+    sending.headers ??= new Metadata();
+    return sending.headers;
   }
 
   /** Sends {@link headers} now, ahead of the first message of a stream. A unary call's travel with its response. */
   sendHeaders(): void {
-    if (this.stream === undefined || this.isCancelled) return;
+    const stream = this.sending?.stream;
+    if (stream === undefined || this.isCancelled) return;
     const headers = this.takeHeaders();
-    if (headers !== undefined) void this.stream.sender.sendEmpty(0, headers);
+    if (headers !== undefined) void stream.sender.sendEmpty(0, headers);
   }
 
   /** Metadata that is sent behind the response or with the error; set it before the handler returns. */
   get trailers(): Metadata {
-    return this.needResponse().trailers;
+    const sending = this.needSending();
+    sending.trailers ??= new Metadata();
+    return sending.trailers;
   }
 
   /** For the dispatcher: the streams of the call. */
   openStream(stream: Stream): void {
-    this.stream = stream;
+    this.needSending().stream = stream;
   }
 
-  /** For the connection: false while nobody has asked for {@link headers} or {@link trailers}. */
+  /** For the connection: false while there are certainly neither {@link headers} nor {@link trailers}. */
   get hasResponseMetadata(): boolean {
-    return this.response !== undefined;
+    return this.sending !== undefined;
   }
 
   /** For the connection: the headers that were set, if any, the first time it asks. */
   takeHeaders(): Metadata | undefined {
-    const { response } = this;
-    if (response === undefined || response.headersAreSent) return undefined;
-    response.headersAreSent = true;
-    return response.headers.isEmpty ? undefined : response.headers;
+    const { sending } = this;
+    if (sending === undefined || sending.headersAreSent) return undefined;
+    sending.headersAreSent = true;
+    return sending.headers?.isEmpty === false ? sending.headers : undefined;
   }
 
   /** For the connection: the trailers that were set, if any. */
   get sentTrailers(): Metadata | undefined {
-    const trailers = this.response?.trailers;
+    const trailers = this.sending?.trailers;
     return trailers?.isEmpty === false ? trailers : undefined;
   }
 
-  private needResponse(): ResponseMetadata {
-    this.response ??= { headers: new Metadata(), trailers: new Metadata(), headersAreSent: false };
-    return this.response;
+  private needSending(): Sending {
+    this.sending ??= { headersAreSent: false };
+    return this.sending;
   }
 }
 
-interface ResponseMetadata {
-  readonly headers: Metadata;
-  readonly trailers: Metadata;
+/** What a call's handler, or its streams, have said about what is sent. */
+interface Sending {
+  compress?: boolean | undefined;
+  headers?: Metadata;
   headersAreSent: boolean;
+  trailers?: Metadata;
+  stream?: Stream;
 }
 
 function aborted(reason: unknown): RpcError {
