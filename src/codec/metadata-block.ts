@@ -1,7 +1,8 @@
 // The metadata block of PROTOCOL.md section 7: which keys and values may travel, and how they lie. What arrives is copied and
-// checked at once, and read where it lies. What is sent mostly has the keys of the call before: how they lie is remembered.
+// checked at once, and read where it lies. What is sent mostly has the keys of the call before, and often a value of one of
+// them, such as a tenant or a token: how they lie is remembered.
 
-import { setBytes } from "./copies.js";
+import { MAX_LOOP_COPY_BYTES, setBytes } from "./copies.js";
 import { DecodeError } from "./message.js";
 import { readAscii } from "./protobuf.js";
 import type { Writer } from "./writer.js";
@@ -61,10 +62,20 @@ interface WrittenKey {
   readonly key: string;
   readonly bytes: Uint8Array;
   readonly isBinary: boolean;
+  /** A text that came twice in a row, and how key and text lie. */
+  text: string | undefined;
+  entry: Uint8Array;
+  /** Texts that were not that one; of some of them the next one may be the same. */
+  otherTexts: number;
+  candidate: string | undefined;
 }
 
 /** So many keys are remembered in the process: programs have few. */
 const MAX_KNOWN_KEYS = 1_000;
+/** A longer text is not remembered. */
+const MAX_KNOWN_TEXT = 1_024;
+/** Of so many texts of a key that were not the one before, one is compared with the next: where they all differ that costs little. */
+const OTHER_TEXTS = 8;
 const knownKeys = new Map<string, WrittenKey>();
 /** The key that was written last at each place of a block. */
 const lastKeys: WrittenKey[] = [];
@@ -83,7 +94,22 @@ export function beginBlock(writer: Writer): number {
 export function writeEntry(writer: Writer, place: number, key: string, value: MetadataValue): void {
   if (place >= MAX_METADATA_ENTRIES) throw new RangeError(`metadata has more than ${MAX_METADATA_ENTRIES} entries`);
   const last = lastKeys[place];
-  const { bytes, isBinary } = last !== undefined && last.key === key ? last : writtenKey(key, place);
+  const known = last !== undefined && last.key === key ? last : writtenKey(key, place);
+  if (value === known.text) writeKnown(writer, known.entry);
+  else writeOther(writer, known, key, value);
+}
+
+function writeKnown(writer: Writer, entry: Uint8Array): void {
+  const { length } = entry;
+  writer.reserve(length);
+  const { buf, pos } = writer;
+  if (length > MAX_LOOP_COPY_BYTES) setBytes.call(buf, entry, pos);
+  else for (let at = 0; at < length; at++) buf[pos + at] = entry[at]!;
+  writer.pos = pos + length;
+}
+
+function writeOther(writer: Writer, known: WrittenKey, key: string, value: MetadataValue): void {
+  const { bytes, isBinary } = known;
   const isShortText = typeof value === "string" && !isBinary && value.length <= SHORT_TEXT;
   if (!isShortText) checkValue(key, value);
   const { length } = value;
@@ -99,6 +125,18 @@ export function writeEntry(writer: Writer, place: number, key: string, value: Me
   else if (typeof value === "string") buf.write(value, pos, "latin1");
   else buf.set(value, pos);
   writer.pos = pos + length;
+  if (typeof value === "string" && length <= MAX_KNOWN_TEXT) learn(known, value, buf, writer.pos);
+}
+
+/** Remembers the text whose entry ends at `end` if it is that of the call before. */
+function learn(known: WrittenKey, text: string, buf: Buffer, end: number): void {
+  const turn = known.otherTexts++ % OTHER_TEXTS;
+  if (turn === 0) {
+    known.candidate = text;
+  } else if (turn === 1 && text === known.candidate) {
+    known.text = text;
+    known.entry = Uint8Array.prototype.slice.call(buf, end - text.length - 2 - known.bytes.length, end);
+  }
 }
 
 /** Appends entries that lie in a block already. */
@@ -130,7 +168,8 @@ function writtenKey(key: string, place: number): WrittenKey {
 function writeKey(key: string): WrittenKey {
   const name = checkKey(key);
   const bytes = Uint8Array.of(name.length, ...Buffer.from(name, "latin1"));
-  const written = { key, bytes, isBinary: isBinaryKey(name) };
+  const isBinary = isBinaryKey(name);
+  const written = { key, bytes, isBinary, text: undefined, entry: bytes, otherTexts: 0, candidate: undefined };
   if (knownKeys.size < MAX_KNOWN_KEYS) knownKeys.set(key, written);
   return written;
 }

@@ -43,6 +43,37 @@ function block(...entries: readonly (readonly [string | Buffer, string | Buffer]
   return Buffer.concat([size, body]);
 }
 
+describe("what is remembered of the calls before", () => {
+  it("is written as it was, whatever text comes next", () => {
+    const texts = ["acme", "acme", "acme", "acme", "acme", "other", "acme", "", "acme", "x".repeat(2_000)];
+    const repeated = texts.flatMap((text) => Array<string>(20).fill(text));
+    const mixed = Array.from({ length: 200 }, (_, i) => texts[(i * 7) % texts.length]!);
+    for (const text of [...repeated, ...mixed]) {
+      const init = { "Said-Once": text, id: `${text.length}`, "said-once": [text, "acme"] };
+      expect([...decode(encode(init))]).toEqual([
+        ["said-once", text],
+        ["said-once", text],
+        ["said-once", "acme"],
+        ["id", `${text.length}`],
+      ]);
+    }
+  });
+
+  it("lets no wrong value pass", () => {
+    for (let i = 0; i < 40; i++) encode({ wrong: "right" });
+    expect(() => encode({ wrong: "r\u00efght" })).toThrow(TypeError);
+    expect(() => encode({ wrong: Buffer.from("right") })).toThrow(TypeError);
+    expect([...decode(encode({ wrong: "right" }))]).toEqual([["wrong", "right"]]);
+  });
+
+  it("is written beyond the limit no more than anything else", () => {
+    const init = { key: "right" };
+    const bytes = encode(init).length - 2;
+    for (let i = 0; i < 40; i++) encode(init, bytes);
+    expect(() => encode(init, bytes - 1)).toThrow(RangeError);
+  });
+});
+
 describe("keys and values", () => {
   it("are matched without case and kept in order", () => {
     const metadata = new Metadata({ "X-A": "1", b: ["2", "3"] });
