@@ -28,7 +28,7 @@ class WatchedNetwork implements Network {
     this.memory = memory;
   }
 
-  listen(...given: Parameters<Network["listen"]>): ReturnType<Network["listen"]> {
+  listen(...given: Parameters<MemoryNetwork["listen"]>): ReturnType<Network["listen"]> {
     return this.memory.listen(...given);
   }
 
