@@ -38,6 +38,20 @@ export interface OutgoingCallOptions {
 
 type Resolve = (value: unknown) => void;
 
+/** Rejects the promise that is resolved with it. A rejected promise would do the same, and pass for one that nobody handles. */
+class Rejection {
+  private readonly error: RpcError;
+
+  constructor(error: RpcError) {
+    this.error = error;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is meant to be taken for a promise
+  then(_: unknown, reject: (error: RpcError) => void): void {
+    reject(this.error);
+  }
+}
+
 /** One call from this side. */
 export class OutgoingCall extends Timer {
   readonly method: AnyMethod;
@@ -96,7 +110,7 @@ export class OutgoingCall extends Timer {
   /** Rejects the promise. */
   fail(error: RpcError): void {
     // The function that rejects is not kept: calls that wait for their answers would keep it alive for the few that fail.
-    if (this.end(error)) this.resolve(Promise.reject(error));
+    if (this.end(error)) this.resolve(new Rejection(error));
   }
 
   /** Ends the call from this side: rejects the promise and, where a connection carries the call, tells the peer. */
