@@ -115,7 +115,13 @@ export class SimClient {
       stats: this.channel.policies.stats()[methods[method].path]!,
       made: this.made.get(method) ?? 0,
     }));
-    return [...gates.flatMap(findGateFaults), ...findRetryFaults(this.plan.name, gates)];
+    return [...gates.flatMap(findGateFaults), ...findRetryFaults(this.plan.name, gates, this.gatedMs())];
+  }
+
+  /** How long it has had calls that go through gates, from the first to the end of the last. */
+  private gatedMs(): number {
+    const gated = this.records.filter(({ plan }) => GATED.includes(plan.method));
+    return Math.max(...gated.map(({ endMs }) => endMs)) - Math.min(...gated.map(({ startMs }) => startMs));
   }
 
   /** No more calls are under way than the policy allows; after a change their number does not grow. */

@@ -2,6 +2,7 @@
 // words; a run with any is a failed run.
 
 import { Code, codeName, type RpcError } from "../../src/codec/status.js";
+import { BUDGET_WINDOW_MS } from "../../src/flow/retry-budget.js";
 import type { MethodStats } from "../../src/index.js";
 import type { FaultKind } from "./faults.js";
 import type { Stall } from "./host.js";
@@ -24,7 +25,7 @@ const SHORT_STALL_MS = 25;
 /** A server that drains finishes every call that takes less than this, in milliseconds. */
 const DRAINED_MS = 100;
 
-/** Attempts beside the calls: a fifth of them, and 10 a second over the 10 seconds of a window. A crowd comes within one. */
+/** Attempts beside the calls in any window of 10 seconds: a fifth of the calls, and 10 a second. */
 const RETRY_SHARE = 0.2;
 const RETRY_RESERVE = 120;
 
@@ -111,11 +112,13 @@ export function findGateFaults({ name, stats, made }: GateEnd): string[] {
   return found.map((text) => `${name}: ${text}`);
 }
 
-/** What is wrong with the attempts that a client has made through its gates, which share a budget. */
-export function findRetryFaults(name: string, gates: readonly GateEnd[]): string[] {
+/** What is wrong with the attempts that a client has made through its gates, which share a budget, in `lastedMs`. */
+export function findRetryFaults(name: string, gates: readonly GateEnd[], lastedMs: number): string[] {
+  const windows = Math.max(1, Math.ceil(lastedMs / BUDGET_WINDOW_MS));
   const made = gates.reduce((sum, gate) => sum + gate.made, 0);
   const retried = gates.reduce((sum, { stats }) => sum + stats.retried, 0);
-  const isTooMany = retried > RETRY_SHARE * made + RETRY_RESERVE;
+  // A call counts in the windows that end after it: in two of those that follow one another, at most.
+  const isTooMany = retried > RETRY_SHARE * made * Math.min(2, windows) + RETRY_RESERVE * windows;
   return isTooMany ? [`${name}: made ${retried} attempts more than its ${made} calls`] : [];
 }
 
