@@ -165,7 +165,7 @@ export class CallMaker {
   private expiryOf({ parent }: CallOptions, limitMs: number): number {
     const { clock, tick } = this.wheel;
     if (parent !== undefined) return clock.now() + Math.min(limitMs, parent.remainingMs);
-    return (limitMs < EXACT_BELOW_MS ? clock.now() : tick.ceil()) + limitMs;
+    return (limitMs < EXACT_BELOW_MS ? clock.now() : tick.wholeMs()) + limitMs;
   }
 
   /** The options with what the parent's metadata adds. */

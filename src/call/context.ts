@@ -250,7 +250,7 @@ export class CallContext extends Context implements IncomingContext {
     this.needSending().compress = wanted;
   }
 
-  /** Metadata that is sent ahead of the response, or of the first message of a stream; set it before that. */
+  /** Metadata that is sent ahead of the response, or of the first message of a stream; set it before that: later it is not sent. */
   get headers(): Metadata {
     const sending = this.needSending();
     sending.headers ??= new Metadata();

@@ -89,12 +89,7 @@ export const GENERATION_STEP = 0x2_0000;
 
 /** The id of the call that a frame is about, whose header is at `at`. */
 export function readId(buf: Buffer, at: number): number {
-  return (
-    (buf[at + 8] as number) |
-    ((buf[at + 9] as number) << 8) |
-    ((buf[at + 10] as number) << 16) |
-    ((buf[at + 11] as number) << 24)
-  );
+  return readInt32(buf, at + 8);
 }
 
 /** An id as PROTOCOL.md writes it. */
@@ -109,12 +104,15 @@ export function slotOf(id: number): number {
 
 /** The unsigned 32-bit integer at `at`. */
 export function readUint32(buf: Buffer, at: number): number {
+  return readInt32(buf, at) >>> 0;
+}
+
+function readInt32(buf: Buffer, at: number): number {
   return (
-    ((buf[at] as number) |
-      ((buf[at + 1] as number) << 8) |
-      ((buf[at + 2] as number) << 16) |
-      ((buf[at + 3] as number) << 24)) >>>
-    0
+    (buf[at] as number) |
+    ((buf[at + 1] as number) << 8) |
+    ((buf[at + 2] as number) << 16) |
+    ((buf[at + 3] as number) << 24)
   );
 }
 

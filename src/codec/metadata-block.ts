@@ -135,6 +135,7 @@ function learn(known: WrittenKey, text: string, buf: Buffer, end: number): void 
     known.candidate = text;
   } else if (turn === 1 && text === known.candidate) {
     known.text = text;
+    // A copy: a Buffer's own `slice` would be a view of what is written over.
     known.entry = Uint8Array.prototype.slice.call(buf, end - text.length - 2 - known.bytes.length, end);
   }
 }

@@ -89,8 +89,8 @@ export class Outbox extends Writer {
     return this.base + this.handed - this.queuedBytes;
   }
 
-  /** True once so much was given to the pipe that {@link rebase} is due. */
-  get isFar(): boolean {
+  /** True once so many bytes were given to the pipe that positions should be counted anew, by {@link rebase}. */
+  get isRebaseDue(): boolean {
     return this.handedPosition >= REBASE_BYTES;
   }
 

@@ -217,7 +217,7 @@ export class Session implements PipeSink, FrameSink {
     this.now = this.wheel.tick.now();
     this.flow.onTick();
     this.outbox.schedule();
-    if (this.outbox.isFar) this.outgoing.onRebase(this.outbox.rebase());
+    if (this.outbox.isRebaseDue) this.outgoing.onRebase(this.outbox.rebase());
   }
 
   /** One-way calls resolve once the pipe has been given their bytes. */

@@ -24,7 +24,7 @@ export class Tick {
   }
 
   /** The same, rounded up to whole milliseconds: once for all that ask. */
-  ceil(): number {
+  wholeMs(): number {
     if (!this.isUnderWay) this.begin();
     return this.wholeTime;
   }

@@ -45,7 +45,19 @@ function block(...entries: readonly (readonly [string | Buffer, string | Buffer]
 
 describe("what is remembered of the calls before", () => {
   it("is written as it was, whatever text comes next", () => {
-    const texts = ["acme", "acme", "acme", "acme", "acme", "other", "acme", "", "acme", "x".repeat(2_000)];
+    const texts = [
+      "acme",
+      "acme",
+      "acme",
+      "acme",
+      "acme",
+      "other",
+      "acme",
+      "",
+      "acme",
+      "x".repeat(1_024),
+      "x".repeat(1_025),
+    ];
     const repeated = texts.flatMap((text) => Array<string>(20).fill(text));
     const mixed = Array.from({ length: 200 }, (_, i) => texts[(i * 7) % texts.length]!);
     for (const text of [...repeated, ...mixed]) {

@@ -136,6 +136,26 @@ describe("headers ahead of the first message", () => {
     }
   });
 
+  it.each([false, true])("are not sent if they are set behind it (trailers before it: %s)", async (setsTrailers) => {
+    const streams = await connect({
+      async *list(_, ctx) {
+        if (setsTrailers) ctx.trailers.set("t", "1");
+        yield { text: "first" };
+        ctx.headers.set("h", "late");
+        yield { text: "second" };
+      },
+    });
+    const stream = streams.list({});
+    const texts: string[] = [];
+    const read = async (): Promise<void> => {
+      for await (const { text } of stream) texts.push(text);
+    };
+    await rig.current.now(read());
+    expect(texts).toEqual(["first", "second"]);
+    expect((await rig.current.now(stream.headers)).get("h")).toBeUndefined();
+    expect((await rig.current.now(stream.trailers)).get("t")).toBe(setsTrailers ? "1" : undefined);
+  });
+
   it("leave nobody with an error to handle when the call ends under them", async () => {
     const { peer } = await dial({
       list(_, ctx) {
